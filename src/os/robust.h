@@ -1,0 +1,21 @@
+/* A mutex in shared memory whose holder may die: the lowest lock of all, a robust pthread mutex.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP__OS_ROBUST_H
+#define MP__OS_ROBUST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct mp__robust {
+    pthread_mutex_t mutex; /* PTHREAD_PROCESS_SHARED, PTHREAD_MUTEX_ROBUST */
+};
+
+void mp__robust_init(struct mp__robust *mutex);
+/* Lock: 0, or MP_EOWNERDEAD: locked, the last holder died in it; repair what it guards before unlocking. */
+int mp__robust_lock(struct mp__robust *mutex);
+void mp__robust_unlock(struct mp__robust *mutex);
+
+/* As a life mark: held by one thread for as long as its process lives. */
+bool mp__robust_is_held(struct mp__robust *mutex); /* without a system call; false: its holder ended (a hint: verify) */
+
+#endif

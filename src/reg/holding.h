@@ -1,0 +1,40 @@
+/* What a thread has taken in the arena, written before taking it and erased after giving it back, so that somebody
+ * else can give it back for it.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP__REG_HOLDING_H
+#define MP__REG_HOLDING_H
+
+#include "reg/thread.h"
+
+enum mp__holding_kind {
+    MP__HOLDING_NONE,
+    MP__HOLDING_LOCK,         /* struct lock_shared                     sync */
+    MP__HOLDING_CONDITION,    /* waits on a struct condition_shared     sync */
+    MP__HOLDING_BARRIER,      /* waits in a struct barrier_shared       sync */
+    MP__HOLDING_GATE,         /* sleeps on a struct mp__gate            sync */
+    MP__HOLDING_CHANNEL_PUT,  /* tail lock of a struct channel_shared   chan */
+    MP__HOLDING_CHANNEL_GET,  /* head lock of a struct channel_shared   chan */
+    MP__HOLDING_PROCESS,      /* a start under way                      proc */
+    MP__HOLDING_POOL,         /* lock of a struct pool_shared           pool */
+    MP__HOLDING_KIND_COUNT
+};
+
+typedef _Atomic uint64_t mp__holding; /* one entry in a thread's list */
+
+/* Write "kind, object" down. NULL: no memory for another entry, with detail. Objects are 16-byte aligned arena pointers. */
+mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
+/* Erase the newest entry for it, by the thread itself. */
+void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
+/* Erase it from another thread's list (who released the other one's lock). */
+void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object);
+
+/* How a layer gives back what a dead thread held. Must be idempotent: the caller may itself be killed and another one
+ * begins again. The object's memory is still there. Runs in any process, never in two at once. */
+typedef void (*mp__recover_fn)(void *object, uint32_t dead_thread);
+void mp__recover_register(enum mp__holding_kind kind, mp__recover_fn recover);
+#define MP__RECOVER(kind, function)                                                                    \
+    __attribute__((constructor)) static void register_##function(void) {                               \
+        mp__recover_register(kind, function);                                                          \
+    }
+
+#endif

@@ -1,0 +1,176 @@
+/* The test vocabulary's body: running one case, children, facts, leftovers.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/point.h"
+#include "shm/arena.h"
+#include "shm/heap.h"
+
+mp_context *(*mpt_chosen_context)(mp_start_method method);
+static mp_start_method chosen_method = MP_DEFAULT;
+
+void mpt_die(const char *file, int line, const char *text) {
+    fprintf(stderr, "%s:%d: process %d: not so: %s (%s)\n", file, line, (int)getpid(), text,
+            mp_error_detail());
+    fflush(NULL);
+    _exit(MPT_FAILED);
+}
+
+void mpt_pause(unsigned turn, const char *file, int line, const char *text) {
+    if (turn > 20000)
+        mpt_die(file, line, text);
+    nanosleep(&(struct timespec){.tv_nsec = turn < 100 ? 50000 : 1000000}, NULL);
+}
+
+void mpt_expect(int got, int expected, const char *file, int line, const char *text) {
+    if (got == expected)
+        return;
+    fprintf(stderr, "%s:%d: %s gave %s (%d), not %s: %s\n", file, line, text, mp_error_name(got), got,
+            mp_error_name(expected), mp_error_detail());
+    fflush(NULL);
+    _exit(MPT_FAILED);
+}
+
+pid_t mpt_fork(void (*body)(void *arg), void *arg) {
+    fflush(NULL);
+    pid_t pid = fork();
+    MPT_CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    body(arg);
+    fflush(NULL);
+    _exit(0);
+}
+
+int mpt_join(pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        MPT_CHECK(errno == EINTR);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static struct {
+    const char *point; /* where */
+    unsigned left;     /* how often it still passes */
+    int signal;        /* what the process then sends itself */
+} trap;
+
+static void spring_trap(const char *name) {
+    if (strcmp(name, trap.point) == 0 && --trap.left == 0)
+        kill(getpid(), trap.signal);
+}
+
+static void set_trap(const char *point, unsigned turn, int signal) {
+    trap.point = point;
+    trap.left = turn;
+    trap.signal = signal;
+    mp__point_hook = spring_trap;
+}
+
+void mpt_die_at(const char *point, unsigned turn) {
+    set_trap(point, turn, SIGKILL);
+}
+
+void mpt_stop_at(const char *point, unsigned turn) {
+    set_trap(point, turn, SIGSTOP);
+}
+
+mp_start_method mpt_method(void) {
+    return chosen_method;
+}
+
+mp_context *mpt_context(void) {
+    return chosen_method == MP_DEFAULT ? NULL : mpt_chosen_context(chosen_method);
+}
+
+static unsigned count_entries(const char *directory) {
+    unsigned count = 0;
+    DIR *stream = opendir(directory);
+    while (stream && readdir(stream))
+        count++;
+    if (stream)
+        closedir(stream);
+    return count;
+}
+
+struct traces {
+    unsigned descriptors; /* open in this process */
+    unsigned names;       /* in /dev/shm */
+};
+
+static struct traces look_round(void) {
+    return (struct traces){count_entries("/proc/self/fd"), count_entries("/dev/shm")};
+}
+
+/* What a case must not leave: children, descriptors, names in /dev/shm, blocks of the arena. The library may keep
+ * descriptor and what a fork server needs: at most `kept`. */
+static int check_leftovers(struct traces before) {
+    int failures = 0;
+    struct traces after = look_round();
+    if (after.names > before.names)
+        failures += fprintf(stderr, "left over: %u files in /dev/shm\n", after.names - before.names) > 0;
+    if (mp__arena) {
+        struct mp__heap_figures figures;
+        mp__heap_figures(&figures);
+        if (figures.blocks > 0)
+            failures += fprintf(stderr, "left over: %llu blocks of the arena\n",
+                                (unsigned long long)figures.blocks) > 0;
+        if (mp__heap_check() < 0)
+            failures += fprintf(stderr, "heap: %s\n", mp_error_detail()) > 0;
+    }
+    if (after.descriptors > before.descriptors + (mp__arena ? 1 : 0))
+        failures += fprintf(stderr, "left over: %u descriptors\n", after.descriptors - before.descriptors) > 0;
+    if (waitpid(-1, NULL, WNOHANG) >= 0)
+        failures += fprintf(stderr, "left over: child processes\n") > 0;
+    return failures;
+}
+
+static mp_start_method find_method(const char *name) {
+    static const char *const names[] = {
+        [MP_FORK] = "fork", [MP_SPAWN] = "spawn", [MP_FORKSERVER] = "forkserver"};
+    for (mp_start_method method = MP_FORK; method <= MP_FORKSERVER; method++)
+        if (strcmp(names[method], name) == 0)
+            return method;
+    return MP_DEFAULT;
+}
+
+/* "test_x:spawn" names a case and its method. */
+static const struct mpt_case *find_case(const char *name, const struct mpt_case *cases, size_t count) {
+    size_t length = strcspn(name, ":");
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(cases[i].test.name) != length || strncmp(cases[i].test.name, name, length) != 0)
+            continue;
+        if (name[length] == ':' && cases[i].each_method)
+            chosen_method = find_method(name + length + 1);
+        return &cases[i];
+    }
+    return NULL;
+}
+
+int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s CASE[:METHOD]\n", argv[0]);
+        for (size_t i = 0; i < count; i++)
+            fprintf(stderr, "    %s%s\n", cases[i].test.name, cases[i].each_method ? ":fork|spawn|forkserver" : "");
+        return 2;
+    }
+    const struct mpt_case *chosen = find_case(argv[1], cases, count);
+    if (!chosen) {
+        fprintf(stderr, "no case %s\n", argv[1]);
+        return 2;
+    }
+    struct traces before = look_round();
+    struct CMUnitTest tests[] = {chosen->test};
+    int failures = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
+    return failures ? failures : check_leftovers(before);
+}
