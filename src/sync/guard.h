@@ -1,20 +1,29 @@
-/* A lock that knows its owner: one word. mp_lock, the two sides of a channel and the pool are built on it.
- * SPDX-License-Identifier: MIT
+/* A lock that knows its owner: one word. mp_lock, the two sides of a channel and the pool are built
+ * on it. SPDX-License-Identifier: MIT
  *
  *      31       30     29 ........ 14   13 ......... 0
  *    +---------+------+----------------+--------------+
  *    | waiters | dead | 0              | owner thread |     0: free
  *    +---------+------+----------------+--------------+
  *
- * Acquire: write the holding, compare-and-swap 0 -> me. Release: exchange 0, erase the holding, wake one if the waiters bit
- * was set. `dead`: the last owner died in it; whoever acquires next is told once, by MP_EOWNERDEAD. */
+ * Acquire: write the holding, compare-and-swap 0 -> me. Release: compare-and-swap me -> 0, wake one
+ * if the waiters bit was set, erase the holding. `dead`: the last owner died in it; whoever
+ * acquires next is told once, by MP_EOWNERDEAD.
+ *
+ * Not handed over: whoever runs takes it, a woken sleeper tries like all others. `waiters` is a
+ * hint that may be set for nobody, never missing for longer than a slice of mp__sleep. */
 #ifndef MP__SYNC_GUARD_H
 #define MP__SYNC_GUARD_H
 
+#include <assert.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mp/base.h"
+
+#include "base/point.h"
 #include "os/clock.h"
 #include "reg/holding.h"
 
@@ -26,14 +35,70 @@ struct mp__guard {
     _Atomic uint32_t word; /* as drawn above */
 };
 
-/* `kind`, `object`: what recovery is told when we die holding it. 0; MP_EOWNERDEAD: acquired, the last owner died in it;
- * MP_ETIMEDOUT; -ENOMEM: no room for the holding. */
-int mp__guard_acquire(struct mp__guard *guard, struct thread_shared *self, enum mp__holding_kind kind, const void *object, mp__time deadline);
-void mp__guard_release(struct mp__guard *guard, struct thread_shared *self, enum mp__holding_kind kind, const void *object);
 static inline uint32_t mp__guard_owner(const struct mp__guard *guard) {
     return atomic_load_explicit(&guard->word, memory_order_acquire) & MP__GUARD_OWNER;
 }
-/* For a recover function, after its repair: if `dead_thread` owns the guard, free it (marked dead when `mark`) and wake. */
+
+/* The slow halves. wait: the holding is written; 0, MP_EOWNERDEAD, MP_ETIMEDOUT (the holding is
+ * still there). wake: somebody may sleep, or it is not ours after all (false: nothing was done, the
+ * holding is still there). */
+int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
+bool mp__guard_release_slow(struct mp__guard *guard, struct thread_shared *self);
+
+/* Take it if it is free: 0; MP_ETIMEDOUT: it is not, or died with its owner (then acquire tells).
+ * The holding is written in both cases: after MP_ETIMEDOUT either mp__guard_wait or mp__unhold has
+ * to follow. -ENOMEM: no room for the holding. */
+static inline int mp__guard_try(struct mp__guard *guard, struct thread_shared *self,
+                                enum mp__holding_kind kind, const void *object) {
+    if (!mp__hold(self, kind, object))
+        return -ENOMEM;
+    MP__POINT("guard.acquire.held");
+    uint32_t free_word = 0;
+    if (!atomic_compare_exchange_strong_explicit(&guard->word, &free_word, self->index,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return MP_ETIMEDOUT;
+    MP__POINT("guard.acquire.taken");
+    return 0;
+}
+
+/* `kind`, `object`: what recovery is told when we die holding it. 0; MP_EOWNERDEAD: acquired, the
+ * last owner died in it; MP_ETIMEDOUT; -ENOMEM: no room for the holding. */
+static inline int mp__guard_acquire(struct mp__guard *guard, struct thread_shared *self,
+                                    enum mp__holding_kind kind, const void *object,
+                                    mp__time deadline) {
+    int code = mp__guard_try(guard, self, kind, object);
+    if (__builtin_expect(code != MP_ETIMEDOUT, 1))
+        return code;
+    code = mp__guard_wait(guard, self, deadline);
+    if (code == MP_ETIMEDOUT)
+        mp__unhold(self, kind, object);
+    return code;
+}
+
+/* false: it is not ours, nothing was done. */
+static inline bool mp__guard_release_checked(struct mp__guard *guard, struct thread_shared *self,
+                                             enum mp__holding_kind kind, const void *object) {
+    uint32_t mine = self->index;
+    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(
+                             &guard->word, &mine, 0, memory_order_release, memory_order_relaxed),
+                         0) &&
+        !mp__guard_release_slow(guard, self))
+        return false;
+    MP__POINT("guard.release.freed");
+    mp__unhold(self, kind, object);
+    return true;
+}
+
+static inline void mp__guard_release(struct mp__guard *guard, struct thread_shared *self,
+                                     enum mp__holding_kind kind, const void *object) {
+    bool was_ours = mp__guard_release_checked(guard, self, kind, object);
+    assert(was_ours);
+    (void)was_ours;
+}
+
+/* For a recover function, after its repair: if `dead_thread` owns the guard, free it (marked dead
+ * when `mark`) and wake. Also to be called when it does not own it: the dead one may have taken a
+ * wake-up with it. */
 void mp__guard_recover(struct mp__guard *guard, uint32_t dead_thread, bool mark);
 
 #endif

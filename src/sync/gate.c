@@ -1,0 +1,67 @@
+/* The slow halves of a gate: announcing, sleeping, waking.
+ * SPDX-License-Identifier: MIT */
+#include "sync/gate.h"
+
+#include "mp/base.h"
+
+#include "base/point.h"
+#include "os/cpu.h"
+#include "os/futex.h"
+#include "reg/recover.h"
+
+enum { SPIN_PAUSES = 100 };
+
+uint32_t mp__gate_prepare(struct mp__gate *gate) {
+    uint32_t old = atomic_fetch_or(&gate->word, MP__GATE_SLEEPER);
+    if (old & MP__GATE_SLEEPER)
+        old = atomic_fetch_or(&gate->word, MP__GATE_SEVERAL) | MP__GATE_SEVERAL;
+    mp__gate_fence(gate); /* the caller's second look must not come before the mark */
+    return old | MP__GATE_SLEEPER;
+}
+
+void mp__gate_cancel(struct mp__gate *gate, uint32_t ticket) {
+    if (!(ticket & MP__GATE_SEVERAL))
+        atomic_compare_exchange_strong(&gate->word, &ticket, ticket & ~MP__GATE_SLEEPER);
+}
+
+static bool spin_changes(struct mp__gate *gate, uint32_t ticket) {
+    if (mp__cpu_is_alone())
+        return false;
+    for (int i = 0; i < SPIN_PAUSES; i++) {
+        if (atomic_load_explicit(&gate->word, memory_order_acquire) != ticket)
+            return true;
+        mp__cpu_pause();
+    }
+    return false;
+}
+
+/* Whoever wakes one of several takes the mark of all away, for it cannot know how many there are.
+ * So the woken one sets it again: at worst the next notify finds nobody. */
+static void mark_again(struct mp__gate *gate) {
+    if (atomic_load_explicit(&gate->word, memory_order_relaxed) & MP__GATE_SEVERAL)
+        atomic_fetch_or(&gate->word, MP__GATE_SLEEPER);
+}
+
+int mp__gate_wait(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
+    MP__POINT("gate.wait.announced");
+    if (deadline > 0 && spin_changes(gate, ticket)) {
+        mark_again(gate);
+        return 0;
+    }
+    int code = mp__sleep(&gate->word, ticket, 0, deadline);
+    MP__POINT("gate.wait.woken");
+    if (code == MP_ETIMEDOUT && atomic_load(&gate->word) == ticket)
+        mp__gate_cancel(gate, ticket);
+    else
+        mark_again(gate);
+    return code;
+}
+
+void mp__gate_wake(struct mp__gate *gate, int count) {
+    uint32_t gone = MP__GATE_SLEEPER | (count == MP__WAKE_ALL ? MP__GATE_SEVERAL : 0);
+    uint32_t word = atomic_load_explicit(&gate->word, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&gate->word, &word, (word & ~gone) + MP__GATE_STEP))
+        ;
+    MP__POINT("gate.wake.counted");
+    mp__futex_wake(&gate->word, count);
+}
