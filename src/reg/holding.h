@@ -1,6 +1,5 @@
-/* What a thread has taken in the arena, written before taking it and erased after giving it back, so that somebody
- * else can give it back for it.
- * SPDX-License-Identifier: MIT */
+/* What a thread has taken in the arena, written before taking it and erased after giving it back,
+ * so that somebody else can give it back for it. SPDX-License-Identifier: MIT */
 #ifndef MP__REG_HOLDING_H
 #define MP__REG_HOLDING_H
 
@@ -8,33 +7,43 @@
 
 enum mp__holding_kind {
     MP__HOLDING_NONE,
-    MP__HOLDING_LOCK,         /* struct lock_shared                     sync */
-    MP__HOLDING_CONDITION,    /* waits on a struct condition_shared     sync */
-    MP__HOLDING_BARRIER,      /* waits in a struct barrier_shared       sync */
-    MP__HOLDING_GATE,         /* sleeps on a struct mp__gate            sync */
-    MP__HOLDING_CHANNEL_PUT,  /* tail lock of a struct channel_shared   chan */
-    MP__HOLDING_CHANNEL_GET,  /* head lock of a struct channel_shared   chan */
-    MP__HOLDING_PROCESS,      /* a start under way                      proc */
-    MP__HOLDING_POOL,         /* lock of a struct pool_shared           pool */
+    MP__HOLDING_LOCK,        /* struct lock_shared                     sync */
+    MP__HOLDING_CONDITION,   /* waits on a struct condition_shared     sync */
+    MP__HOLDING_BARRIER,     /* waits in a struct barrier_shared       sync */
+    MP__HOLDING_GATE,        /* sleeps on a struct mp__gate            sync */
+    MP__HOLDING_CHANNEL_PUT, /* tail lock of a struct channel_shared   chan */
+    MP__HOLDING_CHANNEL_GET, /* head lock of a struct channel_shared   chan */
+    MP__HOLDING_PROCESS,     /* a start under way                      proc */
+    MP__HOLDING_POOL,        /* lock of a struct pool_shared           pool */
     MP__HOLDING_KIND_COUNT
 };
 
-typedef _Atomic uint64_t mp__holding; /* one entry in a thread's list */
+typedef _Atomic uint64_t mp__holding; /* one entry in a thread's list: kind << 56 | pointer */
 
-/* Write "kind, object" down. NULL: no memory for another entry, with detail. Objects are 16-byte aligned arena pointers. */
+static inline uint32_t mp__holding_kind_of(uint64_t entry) {
+    return (uint32_t)(entry >> 56);
+}
+static inline void *mp__holding_object(uint64_t entry) {
+    return (void *)(uintptr_t)(entry & (UINT64_MAX >> 8));
+}
+
+/* Write "kind, object" down. NULL: no memory for another entry, with detail. Objects are 16-byte
+ * aligned arena pointers. */
 mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
 /* Erase the newest entry for it, by the thread itself. */
 void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
 /* Erase it from another thread's list (who released the other one's lock). */
 void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object);
 
-/* How a layer gives back what a dead thread held. Must be idempotent: the caller may itself be killed and another one
- * begins again. The object's memory is still there. Runs in any process, never in two at once. */
+/* How a layer gives back what a dead thread held. Must be idempotent: the caller may itself be
+ * killed and another one begins again. The object's memory is still there. Runs in any process,
+ * never in two at once. It must not sleep, nor call mp__self (NULL here: the caller may be one that
+ * has no slot yet, which is why it recovers). */
 typedef void (*mp__recover_fn)(void *object, uint32_t dead_thread);
 void mp__recover_register(enum mp__holding_kind kind, mp__recover_fn recover);
-#define MP__RECOVER(kind, function)                                                                    \
-    __attribute__((constructor)) static void register_##function(void) {                               \
-        mp__recover_register(kind, function);                                                          \
+#define MP__RECOVER(kind, function)                                      \
+    __attribute__((constructor)) static void register_##function(void) { \
+        mp__recover_register(kind, function);                            \
     }
 
 #endif

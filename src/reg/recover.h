@@ -9,15 +9,17 @@
 #include "os/clock.h"
 #include "reg/member.h"
 
-/* If that member is dead: walk its threads' holdings from the newest to the oldest, give each back, then its blocks,
- * then its slot. true: it is dead and nothing of it is left. Idempotent, may be killed in the middle. */
+/* If that member is dead: walk its threads' holdings from the newest to the oldest, give each back,
+ * then its blocks, then its slot. true: it is dead and nothing of it is left. Idempotent, may be
+ * killed in the middle. */
 bool mp__recover_member(mp__member_ref ref);
 bool mp__recover_thread_owner(uint32_t thread); /* the same for the process of that thread */
-void mp__recover_all(void);                     /* look at every slot; costs a little for each living member */
+void mp__recover_all(void); /* look at every slot; costs a little for each living member */
 
-/* The one primitive that sleeps: while *word == expected, until woken or the deadline. `owner`: the thread (index) whose
- * release we wait for, 0: nobody's in particular. When the owner is dead it is recovered. Every sleep is cut into slices of
- * at most 0.8 s, so that a wake-up that died with its sender is found. 0: look again; MP_ETIMEDOUT. */
+/* The one primitive that sleeps: while *word == expected, until woken or the deadline. `owner`: the
+ * thread (index) whose release we wait for, 0: nobody's in particular. When the owner is dead it is
+ * recovered. Every sleep is cut into slices of at most 0.8 s, so that a wake-up that died with its
+ * sender is found. 0: look again; MP_ETIMEDOUT. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline);
 
 #endif

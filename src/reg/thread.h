@@ -1,8 +1,9 @@
 /* The threads of the family: one record each in the arena, found through a thread-local pointer.
  * SPDX-License-Identifier: MIT
  *
- * A record's index (14 bits) is what lock words carry as their owner. It says which process the thread belongs to,
- * what the thread holds (reg/holding.h) and what it waits for. A record is used again only when it holds nothing. */
+ * A record's index (14 bits) is what lock words carry as their owner. It says which process the
+ * thread belongs to, what the thread holds (reg/holding.h) and what it waits for. A record is used
+ * again only when it holds nothing. */
 #ifndef MP__REG_THREAD_H
 #define MP__REG_THREAD_H
 
@@ -18,20 +19,23 @@
 struct holdings_chunk_shared; /* overflow, see reg/holding.c */
 
 struct thread_shared {
-    _Atomic uint64_t member;      /* mp__member_ref of its process; 0: the record is free */
-    uint32_t index;               /* of this record */
-    _Atomic uint32_t wait_state;  /* MP__WAIT_*: the word a waiter of a condition or barrier sleeps on */
+    _Alignas(64) _Atomic uint64_t member; /* mp__member_ref of its process; 0: the record is free */
+    uint32_t index;                       /* of this record */
+    _Atomic uint32_t
+        wait_state; /* MP__WAIT_*: the word a waiter of a condition or barrier sleeps on */
     _Atomic uint64_t wait_on;     /* the object it waits for, as an arena pointer; 0 none */
     _Atomic uint64_t wait_ticket; /* order of arrival, or generation, as that object defines */
-    uint32_t holding_count;       /* entries in use from the bottom, holes included; this thread's */
-    uint32_t reserved;            /* 0 */
+    uint32_t holding_count; /* entries in use from the bottom, holes included; this thread's */
+    uint32_t reserved;      /* 0 */
     _Atomic(struct holdings_chunk_shared *) more; /* holdings beyond the inline ones; NULL none */
-    _Atomic uint64_t holdings[MP__HOLDINGS_INLINE]; /* kind << 56 | pointer; 0 empty; written before taking */
+    _Atomic uint64_t
+        holdings[MP__HOLDINGS_INLINE]; /* kind << 56 | pointer; 0 empty; written before taking */
 };
 
 enum mp__wait_state { MP__WAIT_NONE, MP__WAIT_WAITING, MP__WAIT_NOTIFIED };
 
-extern _Thread_local struct thread_shared *mp__self_cached __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct thread_shared *mp__self_cached
+    __attribute__((tls_model("initial-exec")));
 struct thread_shared *mp__self_join(void);
 
 /* This thread's record; the first call joins the family. NULL: failed, with detail set. */
@@ -42,7 +46,8 @@ static inline struct thread_shared *mp__self(void) {
 
 struct thread_shared *mp__thread_at(uint32_t index);
 uint32_t mp__thread_high(void); /* records with a larger index were never used: the end of scans */
-/* Is the process of this thread alive? (A thread that ended by itself in a living process holds nothing.) */
+/* Is the process of this thread alive? (A thread that ended by itself in a living process holds
+ * nothing.) */
 bool mp__thread_is_alive(uint32_t index);
 
 #endif

@@ -1,0 +1,130 @@
+/* Gives back what the dead held; sleeps so that a death is noticed.
+ * SPDX-License-Identifier: MIT
+ *
+ * Order of a recovery: holdings of all threads, starting children, blocks of the heap, thread
+ * records, slot. Each step leaves what the next one needs to find; killed anywhere, the whole is
+ * simply done again. */
+#include "reg/recover.h"
+
+#include "base/point.h"
+#include "mp/base.h"
+#include "os/futex.h"
+#include "reg/holding.h"
+#include "reg/registry.h"
+#include "shm/heap.h"
+
+#define FIRST_SLICE (MP__SECOND / 20)
+#define LAST_SLICE (MP__SECOND / 10 * 8)
+
+static _Thread_local mp__member_ref dying; /* whom this thread is recovering; 0 nobody */
+
+bool mp__recover_is_running(void) {
+    return dying != 0;
+}
+
+void mp__recover_forked(void) {
+    dying = 0;
+}
+
+static bool is_dead_thread(uint32_t thread) {
+    return thread > 0 && thread < MP__THREAD_MAX &&
+           atomic_load(&mp__thread_at(thread)->member) == dying;
+}
+
+static void recover_threads(mp__member_ref ref) {
+    for (uint32_t i = mp__thread_high(); i > 0; i--)
+        if (atomic_load(&mp__thread_at(i)->member) == ref)
+            mp__holdings_recover(mp__thread_at(i), i);
+}
+
+static void free_threads(mp__member_ref ref) {
+    for (uint32_t i = mp__thread_high(); i > 0; i--)
+        if (atomic_load(&mp__thread_at(i)->member) == ref)
+            mp__thread_free(mp__thread_at(i));
+}
+
+static void recover_running(mp__member_ref ref) {
+    recover_threads(ref);
+    MP__POINT("recover.member.threads");
+    mp__member_give_up_children(mp__member_index(ref));
+    MP__POINT("recover.member.children");
+    mp__heap_recover(mp__member_index(ref), is_dead_thread);
+    MP__POINT("recover.member.heap");
+    free_threads(ref);
+    MP__POINT("recover.member.records");
+    mp__member_free(ref);
+}
+
+static bool is_gone(mp__member_ref ref) {
+    uint32_t index = mp__member_index(ref);
+    uint64_t status = index < MP__MEMBER_MAX ? atomic_load(&mp__member_at(index)->status) : 0;
+    return mp__status_ref(status, index) != ref || mp__status_state(status) == MP__MEMBER_FREE;
+}
+
+/* A recovery that needs another one first cannot have it: the outer one holds the mutex. */
+bool mp__recover_member(mp__member_ref ref) {
+    if (!mp__registry || ref == 0 || is_gone(ref))
+        return true;
+    if (dying != 0 || mp__member_is_alive(ref))
+        return false;
+    (void)mp__robust_lock(
+        &mp__registry->recover); /* the last one died in it: done again, when it is asked for */
+    bool is_dead = !mp__member_is_alive(ref);
+    dying = ref;
+    if (is_dead && !is_gone(ref) && !mp__member_give_up(ref))
+        recover_running(ref);
+    dying = 0;
+    MP__POINT("recover.member.done");
+    mp__robust_unlock(&mp__registry->recover);
+    return is_dead;
+}
+
+bool mp__recover_thread_owner(uint32_t thread) {
+    if (thread == 0 || thread >= MP__THREAD_MAX)
+        return true;
+    return mp__recover_member(atomic_load(&mp__thread_at(thread)->member));
+}
+
+void mp__recover_all(void) {
+    uint32_t high = mp__registry ? atomic_load(&mp__registry->member_high) : 0;
+    for (uint32_t i = 1; i <= high; i++) {
+        uint64_t status = atomic_load(&mp__member_at(i)->status);
+        if (mp__status_state(status) != MP__MEMBER_FREE)
+            mp__recover_member(mp__status_ref(status, i));
+    }
+}
+
+/* How long this thread's next slice is: longer each time it comes back for the same thing in vain.
+ */
+static _Thread_local struct {
+    const _Atomic uint32_t *word; /* slept on last */
+    uint32_t expected;            /* its value then */
+    mp__time slice; /* length of the slice, when it passed without a wake; 0 it did not */
+} last_sleep;
+
+static mp__time next_slice(const _Atomic uint32_t *word, uint32_t expected) {
+    if (last_sleep.slice == 0 || last_sleep.word != word || last_sleep.expected != expected)
+        return FIRST_SLICE;
+    mp__time slice = last_sleep.slice * 2;
+    return slice < LAST_SLICE ? slice : LAST_SLICE;
+}
+
+/* One slice. The caller looks again and comes back: what it waits for may have come without the
+ * word changing, when the one who was to change it died. */
+int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline) {
+    if (atomic_load(word) != expected)
+        return 0;
+    if (owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner) &&
+        atomic_load(word) != expected)
+        return 0;
+    mp__time now = mp__now();
+    if (now >= deadline)
+        return MP_ETIMEDOUT;
+    mp__time slice = next_slice(word, expected);
+    mp__time until = deadline - now < slice ? deadline : now + slice;
+    int code = mp__futex_wait(word, expected, until);
+    last_sleep.word = word;
+    last_sleep.expected = expected;
+    last_sleep.slice = code == MP_ETIMEDOUT ? slice : 0;
+    return code == MP_ETIMEDOUT && until == deadline ? MP_ETIMEDOUT : 0;
+}
