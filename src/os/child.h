@@ -26,11 +26,11 @@ pid_t mp__child_exec(const struct mp__exec *exec);
 int mp__child_own_image(void);
 
 /* Take the exit status of a child of ours: 1 and *code = exit code or -signal; 0 still running; -ECHILD
- * when it is not our child or was taken by somebody else. `deadline` in the past only looks; to wait with a
+ * when it is not our child or was taken by somebody else. Without `wait` it only looks; to wait with a
  * deadline poll its sentinel first. */
 int mp__child_reap(pid_t pid, bool wait, int *code);
 
-/* This machine's clock since boot, which runs on in suspend: what process start times are measured in. */
+/* This machine's clock since boot in nanoseconds, which runs on in suspend: what process start times are measured in. */
 uint64_t mp__boot_time(void);
 
 /* When the process started, in the same unit (coarse: 10 ms); 0 when there is none or it cannot be known. */

@@ -2,14 +2,15 @@
  * SPDX-License-Identifier: MIT
  *
  * On Linux a pidfd. Elsewhere the read end of a pipe whose write end only the child holds. Use:
- * prepare; make the child (it keeps `child_end` open for life when that is >= 0); begin in the parent. */
+ * prepare; make the child (it keeps `child_end` open for life when that is >= 0); begin in the parent. Two starts at
+ * once need a lock around that: a sibling forked in between would hold the other one's child end, too. */
 #ifndef MP__OS_SENTINEL_H
 #define MP__OS_SENTINEL_H
 
 #include <sys/types.h>
 
 struct mp__sentinel {
-    int fd;        /* poll this; -1 before begin */
+    int fd;        /* poll this, after begin */
     int child_end; /* the child holds this open for as long as it lives; -1: nothing to hold */
 };
 

@@ -1,0 +1,159 @@
+/* How many processors this process may use: affinity, and the quota of its cgroup and of those
+ * above it. SPDX-License-Identifier: MIT */
+#include "os/cpu.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int affinity_count(void) {
+    for (int bits = 1024; bits <= 1024 * 1024;
+         bits *= 4) { /* the kernel refuses sets smaller than its own */
+        cpu_set_t *set = CPU_ALLOC((size_t)bits);
+        if (!set)
+            break;
+        size_t size = CPU_ALLOC_SIZE((size_t)bits);
+        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return count;
+    }
+    return mp__cpu_count();
+}
+
+/* One number of a file in a folder: -1 when there is no file, or "max", or -1 as in version 1. */
+static long long read_number(const char *folder, const char *name, long long *second) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return -1;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    long long first = -1;
+    if (fscanf(file, "%lld", &first) != 1 || (second && fscanf(file, "%lld", second) != 1))
+        first = -1;
+    fclose(file);
+    return first;
+}
+
+static int quota_of_folder(const char *folder, bool is_v2) {
+    long long period = 0;
+    long long quota = is_v2 ? read_number(folder, "cpu.max", &period)
+                            : read_number(folder, "cpu.cfs_quota_us", NULL);
+    if (!is_v2)
+        period = read_number(folder, "cpu.cfs_period_us", NULL);
+    if (quota <= 0 || period <= 0)
+        return INT_MAX;
+    long long count = (quota + period - 1) / period;
+    return count < INT_MAX ? (int)count : INT_MAX;
+}
+
+/* The smallest quota from `folder` up to the mount point, whose path is the first `top` bytes. */
+static int quota_up_to(char *folder, size_t top, bool is_v2) {
+    int least = INT_MAX;
+    for (;;) {
+        int count = quota_of_folder(folder, is_v2);
+        least = count < least ? count : least;
+        char *slash = strrchr(folder, '/');
+        if (!slash || strlen(folder) <= top)
+            return least;
+        *slash = 0;
+    }
+}
+
+static bool has_word(const char *list, const char *word) {
+    size_t length = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)); at += length)
+        if ((at == list || at[-1] == ',') && (at[length] == 0 || at[length] == ','))
+            return true;
+    return false;
+}
+
+/* Our group in the hierarchy: lines are "0::/path" (version 2) or "3:cpu,cpuacct:/path". */
+static bool find_group(bool is_v2, char *out, size_t capacity) {
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    char line[PATH_MAX + 64];
+    bool is_found = false;
+    while (file && !is_found && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        char *controllers = strchr(line, ':');
+        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path)
+            continue;
+        *path++ = 0;
+        if (is_v2 ? controllers[1] == 0 : has_word(controllers + 1, "cpu"))
+            is_found = snprintf(out, capacity, "%s", path) < (int)capacity;
+    }
+    if (file)
+        fclose(file);
+    return is_found;
+}
+
+struct mount {
+    char root[PATH_MAX];  /* the group that the mount shows at its top */
+    char point[PATH_MAX]; /* where */
+};
+
+/* Lines are "36 35 98:0 /root /point options [optional fields] - type source options". */
+static bool parse_mount(const char *line, bool is_v2, struct mount *out) {
+    char type[32], options[512];
+    const char *tail = strstr(line, " - ");
+    if (!tail || sscanf(tail, " - %31s %*s %511s", type, options) != 2)
+        return false;
+    if (is_v2 ? strcmp(type, "cgroup2") != 0
+              : strcmp(type, "cgroup") != 0 || !has_word(options, "cpu"))
+        return false;
+    return sscanf(line, "%*s %*s %*s %4095s %4095s", out->root, out->point) == 2;
+}
+
+static bool find_mount(bool is_v2, struct mount *out) {
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    char line[2 * PATH_MAX];
+    bool is_found = false;
+    while (file && !is_found && fgets(line, sizeof line, file))
+        is_found = parse_mount(line, is_v2, out);
+    if (file)
+        fclose(file);
+    return is_found;
+}
+
+/* The group's path below the mount. Inside a container the mount may show only a part of the
+ * hierarchy. */
+static const char *path_below(const char *group, const char *root) {
+    size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(group, root, length) != 0 || strncmp(group, "/..", 3) == 0)
+        return "";
+    return strcmp(group + length, "/") == 0 ? "" : group + length;
+}
+
+static int quota_count(bool is_v2) {
+    struct mount mount;
+    char group[PATH_MAX], folder[2 * PATH_MAX];
+    if (!find_group(is_v2, group, sizeof group) || !find_mount(is_v2, &mount))
+        return INT_MAX;
+    snprintf(folder, sizeof folder, "%s%s", mount.point, path_below(group, mount.root));
+    return quota_up_to(folder, strlen(mount.point), is_v2);
+}
+
+int mp__cpu_usable_count(void) {
+    int least = affinity_count();
+    for (int is_v2 = 0; is_v2 < 2; is_v2++) {
+        int count = quota_count(is_v2);
+        least = count < least ? count : least;
+    }
+    return least < 1 ? 1 : least;
+}
+
+/* By affinity alone: a quota of one processor may be used on several at once. */
+bool mp__cpu_is_alone(void) {
+    static _Atomic int known; /* 0: not asked, else the count */
+    int count = atomic_load_explicit(&known, memory_order_relaxed);
+    if (count == 0) {
+        count = affinity_count();
+        atomic_store_explicit(&known, count, memory_order_relaxed);
+    }
+    return count == 1;
+}

@@ -1,0 +1,14 @@
+/* How many processors this process may use: POSIX knows nothing that would restrict it.
+ * SPDX-License-Identifier: MIT */
+#include "os/cpu.h"
+
+int mp__cpu_usable_count(void) {
+    return mp__cpu_count();
+}
+
+bool mp__cpu_is_alone(void) {
+    static _Atomic int known; /* 0: not asked, else the count */
+    if (known == 0)
+        known = mp__cpu_count();
+    return known == 1;
+}

@@ -1,0 +1,44 @@
+/* Where in the address space the arena may lie.
+ * SPDX-License-Identifier: MIT */
+#include "os/memory.h"
+
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+
+struct candidate_range {
+    uint64_t start; /* address of the first candidate */
+    uint64_t step;  /* bytes from one to the next, and the largest size that fits */
+    unsigned count; /* candidates */
+};
+
+static const struct candidate_range ranges[] = {
+#if defined(UNDER_TSAN)
+    /* On x86-64 TSan gives programs only what lies below 0x80_0000_0000, beside the ends of the
+       address space. */
+    {UINT64_C(0x1000000000), 64 * GIB, 6},
+#elif UINTPTR_MAX > UINT32_MAX
+    {UINT64_C(0x200000000000), TIB, 32},
+    {UINT64_C(0x1000000000), 64 * GIB, 3}, /* address spaces of 39 bits */
+#else
+    {0x60000000, GIB / 4, 4},
+#endif
+};
+
+void *mp__memory_candidate(unsigned attempt, uint64_t *limit_bytes) {
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        if (attempt < ranges[i].count) {
+            *limit_bytes = ranges[i].step;
+            return (void *)(uintptr_t)(ranges[i].start + attempt * ranges[i].step);
+        }
+        attempt -= ranges[i].count;
+    }
+    return NULL;
+}

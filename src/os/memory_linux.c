@@ -1,0 +1,71 @@
+/* Shared memory without a name: memfd.
+ * SPDX-License-Identifier: MIT */
+#include "os/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* Some systems refuse memory files that do not renounce execution; kernels before 6.3 do not know
+ * how to. */
+static int open_memory(void) {
+    int descriptor = memfd_create("libmp", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (descriptor < 0 && errno == EINVAL)
+        descriptor = memfd_create("libmp", MFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int mp__memory_create(uint64_t size) {
+    struct rlimit limit;
+    /* Beyond that limit ftruncate would also send SIGXFSZ, which kills. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        size > limit.rlim_cur)
+        return -EFBIG;
+    int descriptor = open_memory();
+    if (descriptor >= 0 && ftruncate(descriptor, (off_t)size) < 0) {
+        int code = -errno;
+        mp__descriptor_close(descriptor);
+        return code;
+    }
+    return descriptor;
+}
+
+int mp__memory_map(int descriptor, void *address, uint64_t size) {
+    void *got = mmap(address, size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, descriptor, 0);
+    if (got == MAP_FAILED)
+        return -errno;
+    if (got != address) { /* kernels before 4.17 take the address for a hint */
+        munmap(got, size);
+        return -EEXIST;
+    }
+    madvise(address, size, MADV_DONTDUMP);
+    return 0;
+}
+
+void mp__memory_unmap(void *address, uint64_t size) {
+    munmap(address, size);
+}
+
+int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
+    (void)descriptor;
+    (void)offset;
+    (void)size;
+    return 0;
+}
+
+void mp__memory_release(void *address, uint64_t size) {
+    if (madvise(address, size, MADV_REMOVE) < 0)
+        memset(address, 0, size);
+}

@@ -1,0 +1,81 @@
+/* Shared memory whose name is gone as soon as it is open: shm_open.
+ * SPDX-License-Identifier: MIT */
+#include "os/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+#include "os/random.h"
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* Between open and unlink a kill leaves an empty file behind: POSIX has no way round that. */
+static int open_memory(void) {
+    int descriptor;
+    do {
+        uint64_t number;
+        char name[32];
+        int code = mp__random_bytes(&number, sizeof number);
+        if (code < 0)
+            return code;
+        snprintf(name, sizeof name, "/libmp-%016llx", (unsigned long long)number);
+        descriptor =
+            shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600); /* close-on-exec, says POSIX */
+        if (descriptor >= 0)
+            shm_unlink(name);
+    } while (descriptor < 0 && (errno == EEXIST || errno == EINTR));
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int mp__memory_create(uint64_t size) {
+    struct rlimit limit;
+    /* Beyond that limit ftruncate would also send SIGXFSZ, which kills. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        size > limit.rlim_cur)
+        return -EFBIG;
+    int descriptor = open_memory();
+    if (descriptor >= 0 && ftruncate(descriptor, (off_t)size) < 0) {
+        int code = -errno;
+        mp__descriptor_close(descriptor);
+        return code;
+    }
+    return descriptor;
+}
+
+/* Without MAP_FIXED, which would replace what is there. */
+int mp__memory_map(int descriptor, void *address, uint64_t size) {
+    void *got =
+        mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    if (got == MAP_FAILED)
+        return -errno;
+    if (got == address)
+        return 0;
+    munmap(got, size);
+    return -EEXIST;
+}
+
+void mp__memory_unmap(void *address, uint64_t size) {
+    munmap(address, size);
+}
+
+/* Where the file system cannot reserve, that is all there is: touching the page decides. */
+int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
+    int error;
+    do
+        error = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
+    while (error == EINTR);
+    return error == EOPNOTSUPP || error == EINVAL || error == ENODEV ? 0 : -error;
+}
+
+/* POSIX cannot give pages of a shared memory back: they keep their memory, with zeros in it. */
+void mp__memory_release(void *address, uint64_t size) {
+    memset(address, 0, size);
+}

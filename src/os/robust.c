@@ -1,0 +1,61 @@
+/* The lowest lock: a robust, process-shared pthread mutex.
+ * SPDX-License-Identifier: MIT */
+#include "os/robust.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "mp/base.h"
+
+void mp__robust_init(struct mp__robust *mutex) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&mutex->mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+/* Made consistent at once: should we die before we have repaired, the next one is told again. */
+int mp__robust_lock(struct mp__robust *mutex) {
+    int error = pthread_mutex_lock(&mutex->mutex);
+    if (error == 0)
+        return 0;
+    assert(error == EOWNERDEAD);
+    if (error != EOWNERDEAD)
+        return -error;
+    pthread_mutex_consistent(&mutex->mutex);
+    return MP_EOWNERDEAD;
+}
+
+void mp__robust_unlock(struct mp__robust *mutex) {
+    int error = pthread_mutex_unlock(&mutex->mutex);
+    assert(error == 0);
+    (void)error;
+}
+
+#if defined(__GLIBC__) && !defined(MP__PORTABLE)
+
+#define OWNER_MASK \
+    0x3fffffff /* FUTEX_TID_MASK: the holder's thread id; the kernel clears it when that dies */
+
+/* One load. The place and the meaning of the word are fixed: by the kernel's robust list and by
+ * glibc's ABI. */
+bool mp__robust_is_held(struct mp__robust *mutex) {
+    return (__atomic_load_n(&mutex->mutex.__data.__lock, __ATOMIC_ACQUIRE) & OWNER_MASK) != 0;
+}
+
+#else
+
+/* POSIX can only try to take it. A lock left by the dead is then let go without making it
+ * consistent: it cannot be locked ever again and all later calls say false, until mp__robust_init.
+ * Whoever asks in that same moment is told true, and false the next time; that errs on the safe
+ * side. */
+bool mp__robust_is_held(struct mp__robust *mutex) {
+    int error = pthread_mutex_trylock(&mutex->mutex);
+    if (error == 0 || error == EOWNERDEAD)
+        pthread_mutex_unlock(&mutex->mutex);
+    return error == EBUSY;
+}
+
+#endif
