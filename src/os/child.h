@@ -11,33 +11,37 @@
 #include "os/clock.h"
 
 struct mp__exec {
-    int image;               /* descriptor of the program, -1: use path */
-    const char *path;        /* the program's file */
-    char *const *argv;       /* NULL-terminated */
-    const int *descriptors;  /* what the new program keeps, under the same numbers, besides 0, 1, 2 */
+    int image;         /* descriptor of the program, -1: use path */
+    const char *path;  /* the program's file */
+    char *const *argv; /* NULL-terminated */
+    const int
+        *descriptors; /* what the new program keeps, under the same numbers, besides 0, 1, 2 */
     size_t descriptor_count; /* at most MP__PASS_MAX */
 };
 
-/* Start another program, without copying our address space, signals reset to default and unblocked, no
- * other descriptor inherited: its pid, or -errno (that of exec included). */
+/* Start another program, without copying our address space, signals reset to default and unblocked,
+ * no other descriptor inherited: its pid, or -errno (that of exec included). */
 pid_t mp__child_exec(const struct mp__exec *exec);
 
-/* Open our own program's file for exec, now: later replacements of the file do no harm. fd or -errno. */
+/* Open our own program's file for exec, now: later replacements of the file do no harm. fd or
+ * -errno. */
 int mp__child_own_image(void);
 
-/* Take the exit status of a child of ours: 1 and *code = exit code or -signal; 0 still running; -ECHILD
- * when it is not our child or was taken by somebody else. Without `wait` it only looks; to wait with a
- * deadline poll its sentinel first. */
+/* Take the exit status of a child of ours: 1 and *code = exit code or -signal; 0 still running;
+ * -ECHILD when it is not our child or was taken by somebody else. Without `wait` it only looks; to
+ * wait with a deadline poll its sentinel first. */
 int mp__child_reap(pid_t pid, bool wait, int *code);
 
-/* This machine's clock since boot in nanoseconds, which runs on in suspend: what process start times are measured in. */
+/* This machine's clock since boot in nanoseconds, which runs on in suspend: what process start
+ * times are measured in. */
 uint64_t mp__boot_time(void);
 
-/* When the process started, in the same unit (coarse: 10 ms); 0 when there is none or it cannot be known. */
+/* When the process started, in the same unit (coarse: 10 ms); 0 when there is none or it cannot be
+ * known. */
 uint64_t mp__child_start_time(pid_t pid);
 
-/* Is the process that was registered under `pid` at `registered` (mp__boot_time) still there? A zombie is
- * not, neither is a younger process that got the same number. Costs system calls. */
+/* Is the process that was registered under `pid` at `registered` (mp__boot_time) still there? A
+ * zombie is not, neither is a younger process that got the same number. Costs system calls. */
 bool mp__child_exists(pid_t pid, uint64_t registered);
 
 #endif

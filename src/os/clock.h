@@ -7,13 +7,14 @@
 
 typedef int64_t mp__time; /* nanoseconds of CLOCK_MONOTONIC, the same clock in every process */
 
-#define MP__NEVER INT64_MAX  /* a deadline that does not come */
+#define MP__NEVER INT64_MAX /* a deadline that does not come */
 #define MP__SECOND INT64_C(1000000000)
 
 mp__time mp__now(void);
 
-/* Turn a public timeout in seconds into a deadline: negative is now, MP_FOREVER (and whatever exceeds the
- * clock) is MP__NEVER, NaN is MP_EINVAL with its detail set. NOWAIT gives 0, without asking the clock. */
+/* Turn a public timeout in seconds into a deadline: negative is now, MP_FOREVER (and whatever
+ * exceeds the clock) is MP__NEVER, NaN is MP_EINVAL with its detail set. NOWAIT gives 0, without
+ * asking the clock. */
 int mp__deadline(mp__time *out, double timeout);
 
 #endif

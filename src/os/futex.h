@@ -18,8 +18,8 @@ struct mp__wait_word {
     uint32_t expected;      /* it has this value */
 };
 
-/* Sleep while *word == expected. 0: woken, changed, or for no reason (look again); MP_ETIMEDOUT. Signals are
- * waited out. A deadline in the past does not sleep. */
+/* Sleep while *word == expected. 0: woken, changed, or for no reason (look again); MP_ETIMEDOUT.
+ * Signals are waited out. A deadline in the past does not sleep. */
 int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__time deadline);
 
 /* Sleep while all of `count` (1..MP__WAIT_ANY_MAX) words have their values. As above. */

@@ -6,23 +6,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Make an anonymous shared memory object of `size` bytes, sparse, close-on-exec: descriptor or -errno. */
+/* Make an anonymous shared memory object of `size` bytes, sparse, close-on-exec: descriptor or
+ * -errno. */
 int mp__memory_create(uint64_t size);
 
-/* Map all of it readable, writable, shared, without reserving memory, exactly at `address`: 0; -EEXIST when
- * something is there; -errno (-ENOMEM: no address space that large). Kept out of core dumps. */
+/* Map all of it readable, writable, shared, without reserving memory, exactly at `address`: 0;
+ * -EEXIST when something is there; -errno (-ENOMEM: no address space that large). Kept out of core
+ * dumps. */
 int mp__memory_map(int descriptor, void *address, uint64_t size);
 void mp__memory_unmap(void *address, uint64_t size);
 
-/* Make sure that [offset, offset+size) can be touched without a signal: 0 or -errno (-ENOSPC). On Linux's
- * memfd nothing has to be done; where pages come from a bounded file system they are reserved here. */
+/* Make sure that [offset, offset+size) can be touched without a signal: 0 or -errno (-ENOSPC). On
+ * Linux's memfd nothing has to be done; where pages come from a bounded file system they are
+ * reserved here. */
 int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size);
 
-/* Give the pages of [address, address+size), page aligned, back to the system; they read as zeros again. */
+/* Give the pages of [address, address+size), page aligned, back to the system; they read as zeros
+ * again. */
 void mp__memory_release(void *address, uint64_t size);
 
-/* Where to try to map the arena, attempt 0, 1, 2...: addresses that loader, heap and mmap leave alone (under
- * TSan its own range). NULL: no more. `*limit_bytes`: the largest size that fits there. */
+/* Where to try to map the arena, attempt 0, 1, 2...: addresses that loader, heap and mmap leave
+ * alone (under TSan its own range). NULL: no more. `*limit_bytes`: the largest size that fits
+ * there. */
 void *mp__memory_candidate(unsigned attempt, uint64_t *limit_bytes);
 
 #endif

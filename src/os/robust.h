@@ -11,11 +11,13 @@ struct mp__robust {
 };
 
 void mp__robust_init(struct mp__robust *mutex);
-/* Lock: 0, or MP_EOWNERDEAD: locked, the last holder died in it; repair what it guards before unlocking. */
+/* Lock: 0, or MP_EOWNERDEAD: locked, the last holder died in it; repair what it guards before
+ * unlocking. */
 int mp__robust_lock(struct mp__robust *mutex);
 void mp__robust_unlock(struct mp__robust *mutex);
 
 /* As a life mark: held by one thread for as long as its process lives. */
-bool mp__robust_is_held(struct mp__robust *mutex); /* without a system call; false: its holder ended (a hint: verify) */
+bool mp__robust_is_held(
+    struct mp__robust *mutex); /* without a system call; false: its holder ended (a hint: verify) */
 
 #endif

@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * On Linux a pidfd. Elsewhere the read end of a pipe whose write end only the child holds. Use:
- * prepare; make the child (it keeps `child_end` open for life when that is >= 0); begin in the parent. Two starts at
- * once need a lock around that: a sibling forked in between would hold the other one's child end, too. */
+ * prepare; make the child (it keeps `child_end` open for life when that is >= 0); begin in the
+ * parent. Two starts at once need a lock around that: a sibling forked in between would hold the
+ * other one's child end, too. */
 #ifndef MP__OS_SENTINEL_H
 #define MP__OS_SENTINEL_H
 
@@ -14,9 +15,11 @@ struct mp__sentinel {
     int child_end; /* the child holds this open for as long as it lives; -1: nothing to hold */
 };
 
-int mp__sentinel_prepare(struct mp__sentinel *out);              /* 0 or -errno */
-int mp__sentinel_begin(struct mp__sentinel *sentinel, pid_t pid); /* parent, pid not yet reaped; 0 or -errno */
-void mp__sentinel_adopt(int child_end);  /* in the child: hold it for life, but do not hand it to own children */
+int mp__sentinel_prepare(struct mp__sentinel *out); /* 0 or -errno */
+int mp__sentinel_begin(struct mp__sentinel *sentinel,
+                       pid_t pid); /* parent, pid not yet reaped; 0 or -errno */
+void mp__sentinel_adopt(
+    int child_end); /* in the child: hold it for life, but do not hand it to own children */
 void mp__sentinel_close(struct mp__sentinel *sentinel); /* in the parent, at any stage */
 
 #endif
