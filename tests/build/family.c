@@ -1,6 +1,6 @@
-/* A small program with everything behind it: a process, the heap, a lock, a queue. Built against the installed tree, run
- * with little address space and under valgrind.
- * SPDX-License-Identifier: MIT */
+/* A small program with everything behind it: a process, the heap, a lock, a queue. Built against
+ * the installed tree, run with little address space and under valgrind. SPDX-License-Identifier:
+ * MIT */
 #include <stdio.h>
 
 #include <mp/mp.h>
@@ -27,9 +27,11 @@ static int run(mp_start_method method, struct job *job) {
     mp_process *process;
     int total = 0, exit_code = -1;
     mp_process_options options = {.target = add_numbers, .arg = job, .arg_size = sizeof *job};
-    if (mp_process_new(&process, mp_get_context(method), &options) < 0 || mp_process_start(process) < 0 ||
-        mp_queue_get(job->queue, &total, sizeof total, NULL, 60) < 0 || mp_process_join(process, 60) < 0 ||
-        mp_process_exitcode(process, &exit_code) < 0 || exit_code != 0 || mp_process_close(process) < 0)
+    if (mp_process_new(&process, mp_get_context(method), &options) < 0 ||
+        mp_process_start(process) < 0 ||
+        mp_queue_get(job->queue, &total, sizeof total, NULL, 60) < 0 ||
+        mp_process_join(process, 60) < 0 || mp_process_exitcode(process, &exit_code) < 0 ||
+        exit_code != 0 || mp_process_close(process) < 0)
         return fprintf(stderr, "%s: %s\n", mp_start_method_name(method), mp_error_detail()), -1;
     printf("%s: total %d\n", mp_start_method_name(method), total);
     fflush(stdout);

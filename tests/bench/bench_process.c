@@ -1,0 +1,104 @@
+/* Start and join of an empty child: raw fork and raw vfork+exec of this program against the three
+ * start methods. With
+ * --gigabyte the parent has touched 1 GiB of private memory, which fork has to copy the page tables
+ * of. SPDX-License-Identifier: MIT */
+#include "bench.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "mp/context.h"
+#include "mp/process.h"
+
+#define STARTS_MAX 40
+
+/* One way to start a child and wait for its end. */
+struct way {
+    void (*start)(mp_start_method method);
+    mp_start_method method; /* of libmp's ways */
+};
+
+static unsigned start_count = STARTS_MAX; /* whose median is one sample */
+
+static void start_raw_fork(mp_start_method method) {
+    (void)method;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    bench_reap(pid);
+}
+
+static void start_raw_exec(mp_start_method method) {
+    (void)method;
+    extern char **environ;
+    char *argv[] = {(char *)"bench_process", (char *)"--nothing", NULL};
+    pid_t pid = vfork();
+    if (pid == 0) {
+        execve("/proc/self/exe", argv, environ);
+        _exit(127);
+    }
+    bench_reap(pid);
+}
+
+static int do_nothing(void *arg, size_t arg_size) {
+    (void)arg;
+    (void)arg_size;
+    return 0;
+}
+
+static void start_process(mp_start_method method) {
+    mp_process *process;
+    int exit_code;
+    BENCH_CHECK(mp_process_new(&process, mp_get_context(method),
+                               &(mp_process_options){.target = do_nothing}) == 0);
+    BENCH_CHECK(mp_process_start(process) == 0);
+    BENCH_CHECK(mp_process_join(process, MP_FOREVER) == 0);
+    BENCH_CHECK(mp_process_exitcode(process, &exit_code) == 0 && exit_code == 0);
+    BENCH_CHECK(mp_process_close(process) == 0);
+}
+
+static double measure_starts(const void *subject) {
+    const struct way *way = subject;
+    double microseconds[STARTS_MAX];
+    unsigned count = bench_is_smoke() ? 2 : start_count;
+    for (unsigned i = 0; i < count; i++) {
+        int64_t begin = bench_now();
+        way->start(way->method);
+        microseconds[i] = (double)(bench_now() - begin) / 1e3;
+    }
+    return bench_median(microseconds, count);
+}
+
+static void touch_gigabyte(void) {
+    size_t size = (size_t)1 << 30;
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    BENCH_CHECK(memory != MAP_FAILED && madvise(memory, size, MADV_NOHUGEPAGE) == 0);
+    for (size_t i = 0; i < size; i += 4096)
+        memory[i] = 1;
+}
+
+static const struct bench_contender contenders[] = {
+    {"raw fork", measure_starts, &(struct way){start_raw_fork, MP_DEFAULT}},
+    {"libmp fork", measure_starts, &(struct way){start_process, MP_FORK}},
+    {"libmp forkserver", measure_starts, &(struct way){start_process, MP_FORKSERVER}},
+    {"raw vfork+exec", measure_starts, &(struct way){start_raw_exec, MP_DEFAULT}},
+    {"libmp spawn", measure_starts, &(struct way){start_process, MP_SPAWN}},
+};
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--nothing") == 0)
+        return 0;
+    mp_freeze_support(argc, argv);
+    bench_options(argc, argv);
+    start_process(
+        MP_FORKSERVER); /* its server is small, as it is in a program that sets it up first */
+    bool is_large = argc > 1 && strcmp(argv[1], "--gigabyte") == 0;
+    if (is_large && !bench_is_smoke())
+        touch_gigabyte();
+    if (is_large)
+        start_count = 5;
+    bench_run(is_large ? "start+join, 1 GiB parent" : "start+join", "us", contenders,
+              BENCH_COUNT(contenders), 5);
+    return 0;
+}
