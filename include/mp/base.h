@@ -5,13 +5,13 @@
  *     if (code < 0)
  *         fprintf(stderr, "%s: %s\n", mp_error_name(code), mp_error_detail());
  *
- * Conventions of all headers. An `int` function returns 0 or a count, and a negative code on failure: one of
- * the table below or -errno of the system call that failed. Outputs are written only on success; on failure
- * nothing has changed. What is made goes out through the first argument. `mp_error_detail()` holds one
- * sentence on this thread's last failure.
+ * Conventions of all headers. An `int` function returns 0 or a count, and a negative code on
+ * failure: one of the table below or -errno of the system call that failed. Outputs are written
+ * only on success; on failure nothing has changed. What is made goes out through the first
+ * argument. `mp_error_detail()` holds one sentence on this thread's last failure.
  *
- * A `double timeout` is in seconds: MP_FOREVER, MP_NOWAIT, anything between; negative counts as 0; NaN is
- * MP_EINVAL. A signal does not cut a wait short.
+ * A `double timeout` is in seconds: MP_FOREVER, MP_NOWAIT, anything between; negative counts as 0;
+ * NaN is MP_EINVAL. A signal does not cut a wait short.
  */
 #ifndef MP_BASE_H
 #define MP_BASE_H
@@ -40,33 +40,33 @@
 #define MP_FOREVER ((double)INFINITY) /* wait without end */
 #define MP_NOWAIT 0.0                 /* only look */
 
-/* The one place where a code is born: name, value, Python's exception, sentence. The values lie outside
- * the range of errno and never change. */
-#define MP_ERROR_TABLE(X)                                                                              \
-    X(MP_EINVAL, -5001, "ValueError", "bad argument")                                                  \
-    X(MP_ETYPE, -5002, "TypeError", "wrong type")                                                      \
-    X(MP_ESTATE, -5003, "AssertionError", "not at this moment")                                        \
-    X(MP_ETIMEDOUT, -5004, "TimeoutError", "time ran out")                                             \
-    X(MP_EEMPTY, -5005, "queue.Empty", "nothing there")                                                \
-    X(MP_EFULL, -5006, "queue.Full", "no room")                                                        \
-    X(MP_EEOF, -5007, "EOFError", "the other end is gone")                                             \
-    X(MP_ECLOSED, -5008, "ValueError", "used after close")                                             \
-    X(MP_ETOOSHORT, -5009, "BufferTooShort", "the buffer is too short for the message")                \
-    X(MP_EAUTH, -5010, "AuthenticationError", "authentication failed")                                 \
-    X(MP_EBROKEN, -5011, "BrokenBarrierError", "the barrier is broken")                                \
-    X(MP_EOWNER, -5012, "AssertionError", "held by another thread")                                    \
-    X(MP_EOWNERDEAD, -5013, "", "held now, but its last owner died while holding it")                  \
-    X(MP_ETASK, -5014, "", "the task function failed")                                                 \
-    X(MP_EWORKER, -5015, "", "the worker died while it ran the task")                                  \
-    X(MP_ECANCELED, -5016, "CancelledError", "cancelled")                                              \
-    X(MP_EEND, -5017, "StopIteration", "no more items")                                                \
-    X(MP_EPROTO, -5018, "", "bytes that are not what they should be")                                  \
-    X(MP_EREMOTE, -5019, "RemoteError", "the server raised an exception")                              \
-    X(MP_EKEY, -5020, "KeyError", "no such key")                                                       \
-    X(MP_EINDEX, -5021, "IndexError", "index out of range")                                            \
-    X(MP_ENOTMAIN, -5022, "RuntimeError", "mp_freeze_support() was not called first in main()")        \
-    X(MP_EFOREIGN, -5023, "AssertionError", "belongs to another process")                              \
-    X(MP_EDAEMON, -5024, "AssertionError", "daemonic processes have no children")                      \
+/* The one place where a code is born: name, value, Python's exception, sentence. The values lie
+ * outside the range of errno and never change. */
+#define MP_ERROR_TABLE(X)                                                                          \
+    X(MP_EINVAL, -5001, "ValueError", "bad argument")                                              \
+    X(MP_ETYPE, -5002, "TypeError", "wrong type")                                                  \
+    X(MP_ESTATE, -5003, "AssertionError", "not at this moment")                                    \
+    X(MP_ETIMEDOUT, -5004, "TimeoutError", "time ran out")                                         \
+    X(MP_EEMPTY, -5005, "queue.Empty", "nothing there")                                            \
+    X(MP_EFULL, -5006, "queue.Full", "no room")                                                    \
+    X(MP_EEOF, -5007, "EOFError", "the other end is gone")                                         \
+    X(MP_ECLOSED, -5008, "ValueError", "used after close")                                         \
+    X(MP_ETOOSHORT, -5009, "BufferTooShort", "the buffer is too short for the message")            \
+    X(MP_EAUTH, -5010, "AuthenticationError", "authentication failed")                             \
+    X(MP_EBROKEN, -5011, "BrokenBarrierError", "the barrier is broken")                            \
+    X(MP_EOWNER, -5012, "AssertionError", "held by another thread")                                \
+    X(MP_EOWNERDEAD, -5013, "", "held now, but its last owner died while holding it")              \
+    X(MP_ETASK, -5014, "", "the task function failed")                                             \
+    X(MP_EWORKER, -5015, "", "the worker died while it ran the task")                              \
+    X(MP_ECANCELED, -5016, "CancelledError", "cancelled")                                          \
+    X(MP_EEND, -5017, "StopIteration", "no more items")                                            \
+    X(MP_EPROTO, -5018, "", "bytes that are not what they should be")                              \
+    X(MP_EREMOTE, -5019, "RemoteError", "the server raised an exception")                          \
+    X(MP_EKEY, -5020, "KeyError", "no such key")                                                   \
+    X(MP_EINDEX, -5021, "IndexError", "index out of range")                                        \
+    X(MP_ENOTMAIN, -5022, "RuntimeError", "mp_freeze_support() was not called first in main()")    \
+    X(MP_EFOREIGN, -5023, "AssertionError", "belongs to another process")                          \
+    X(MP_EDAEMON, -5024, "AssertionError", "daemonic processes have no children")                  \
     X(MP_ENOTPASSED, -5025, "", "the connection was not given to this process")
 
 enum mp_error {
@@ -75,7 +75,8 @@ enum mp_error {
 #undef MP__ERROR_ENUM
 };
 
-/* How processes are started, see mp/context.h; NULL is the default context wherever one is taken. */
+/* How processes are started, see mp/context.h; NULL is the default context wherever one is taken.
+ */
 typedef struct mp_context mp_context;
 
 MP_BEGIN_DECLS
@@ -87,12 +88,13 @@ const char *mp_strerror(int code);
 /* Give a code's name, "MP_EINVAL" or "ENOENT"; "0" for 0 and counts, "?" for unknown ones. */
 const char *mp_error_name(int code);
 
-/* Give the name of the exception that Python raises where libmp returns this code; "" where it has none,
- * "OSError" for -errno. */
+/* Give the name of the exception that Python raises where libmp returns this code; "" where it has
+ * none, "OSError" for -errno. */
 const char *mp_error_exception(int code);
 
-/* Say in one sentence what went wrong in this thread's last failed call: with the names and numbers that
- * matter and what to do about it. Valid until the thread's next call into libmp; "" before any failure. */
+/* Say in one sentence what went wrong in this thread's last failed call: with the names and numbers
+ * that matter and what to do about it. Valid until the thread's next call into libmp; "" before any
+ * failure. */
 const char *mp_error_detail(void);
 
 /* Give the library's version, "0.1.0". */

@@ -5,8 +5,8 @@
 
 #include "mp/base.h"
 
-/* Set this thread's detail and return `code`, so that `return mp__fail(MP_EINVAL, "...", ...)` reads as one
- * statement. For -errno codes ": <strerror>" is appended. */
+/* Set this thread's detail and return `code`, so that `return mp__fail(MP_EINVAL, "...", ...)`
+ * reads as one statement. For -errno codes ": <strerror>" is appended. */
 __attribute__((format(printf, 2, 3), cold)) int mp__fail(int code, const char *format, ...);
 
 #endif

@@ -9,9 +9,9 @@
 
 static void test_every_code_has_a_name_and_a_sentence(void **state) {
     (void)state;
-#define CHECK_ROW(name, value, exception, sentence)                                                    \
-    assert_string_equal(mp_error_name(name), #name);                                                   \
-    assert_string_equal(mp_strerror(name), sentence);                                                  \
+#define CHECK_ROW(name, value, exception, sentence)   \
+    assert_string_equal(mp_error_name(name), #name);  \
+    assert_string_equal(mp_strerror(name), sentence); \
     assert_string_equal(mp_error_exception(name), exception);
     MP_ERROR_TABLE(CHECK_ROW)
 #undef CHECK_ROW

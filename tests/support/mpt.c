@@ -35,8 +35,8 @@ void mpt_pause(unsigned turn, const char *file, int line, const char *text) {
 void mpt_expect(int got, int expected, const char *file, int line, const char *text) {
     if (got == expected)
         return;
-    fprintf(stderr, "%s:%d: %s gave %s (%d), not %s: %s\n", file, line, text, mp_error_name(got), got,
-            mp_error_name(expected), mp_error_detail());
+    fprintf(stderr, "%s:%d: %s gave %s (%d), not %s: %s\n", file, line, text, mp_error_name(got),
+            got, mp_error_name(expected), mp_error_detail());
     fflush(NULL);
     _exit(MPT_FAILED);
 }
@@ -112,13 +112,14 @@ static struct traces look_round(void) {
     return (struct traces){count_entries("/proc/self/fd"), count_entries("/dev/shm")};
 }
 
-/* What a case must not leave: children, descriptors, names in /dev/shm, blocks of the arena. The library may keep
- * descriptor and what a fork server needs: at most `kept`. */
+/* What a case must not leave: children, descriptors, names in /dev/shm, blocks of the arena. The
+ * library may keep descriptor and what a fork server needs: at most `kept`. */
 static int check_leftovers(struct traces before) {
     int failures = 0;
     struct traces after = look_round();
     if (after.names > before.names)
-        failures += fprintf(stderr, "left over: %u files in /dev/shm\n", after.names - before.names) > 0;
+        failures +=
+            fprintf(stderr, "left over: %u files in /dev/shm\n", after.names - before.names) > 0;
     if (mp__arena) {
         struct mp__heap_figures figures;
         mp__heap_figures(&figures);
@@ -129,7 +130,8 @@ static int check_leftovers(struct traces before) {
             failures += fprintf(stderr, "heap: %s\n", mp_error_detail()) > 0;
     }
     if (after.descriptors > before.descriptors + (mp__arena ? 1 : 0))
-        failures += fprintf(stderr, "left over: %u descriptors\n", after.descriptors - before.descriptors) > 0;
+        failures += fprintf(stderr, "left over: %u descriptors\n",
+                            after.descriptors - before.descriptors) > 0;
     if (waitpid(-1, NULL, WNOHANG) >= 0)
         failures += fprintf(stderr, "left over: child processes\n") > 0;
     return failures;
@@ -145,7 +147,8 @@ static mp_start_method find_method(const char *name) {
 }
 
 /* "test_x:spawn" names a case and its method. */
-static const struct mpt_case *find_case(const char *name, const struct mpt_case *cases, size_t count) {
+static const struct mpt_case *find_case(const char *name, const struct mpt_case *cases,
+                                        size_t count) {
     size_t length = strcspn(name, ":");
     for (size_t i = 0; i < count; i++) {
         if (strlen(cases[i].test.name) != length || strncmp(cases[i].test.name, name, length) != 0)
@@ -161,7 +164,8 @@ int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count) {
     if (argc != 2) {
         fprintf(stderr, "usage: %s CASE[:METHOD]\n", argv[0]);
         for (size_t i = 0; i < count; i++)
-            fprintf(stderr, "    %s%s\n", cases[i].test.name, cases[i].each_method ? ":fork|spawn|forkserver" : "");
+            fprintf(stderr, "    %s%s\n", cases[i].test.name,
+                    cases[i].each_method ? ":fork|spawn|forkserver" : "");
         return 2;
     }
     const struct mpt_case *chosen = find_case(argv[1], cases, count);

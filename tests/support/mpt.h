@@ -8,12 +8,13 @@
  *     MPT_MAIN(MPT_CASE(test_get_times_out_when_empty),
  *              MPT_CASE(test_...))
  *
- * Each case goes on a line of its own: CMake reads the names from there and ctest runs `test_x <case>`. A case that starts
- * processes is listed as MPT_EACH_METHOD(test_...): ctest runs it as <case>:fork, <case>:spawn and <case>:forkserver, and it
- * asks mpt_context() for its context.
+ * Each case goes on a line of its own: CMake reads the names from there and ctest runs `test_x
+ * <case>`. A case that starts processes is listed as MPT_EACH_METHOD(test_...): ctest runs it as
+ * <case>:fork, <case>:spawn and <case>:forkserver, and it asks mpt_context() for its context.
  *
- * In a child never use a cmocka assert (it would run the remaining tests there and the parent would report success): use
- * MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits for a fact, with a limit. */
+ * In a child never use a cmocka assert (it would run the remaining tests there and the parent would
+ * report success): use MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits
+ * for a fact, with a limit. */
 #ifndef MPT_H
 #define MPT_H
 
@@ -32,16 +33,16 @@
 #define MPT_FAILED 99 /* exit code of a child whose check failed */
 
 /* Anywhere, also in children and threads: print and _exit(MPT_FAILED). */
-#define MPT_CHECK(condition)                                                                           \
-    do {                                                                                               \
-        if (!(condition))                                                                              \
-            mpt_die(__FILE__, __LINE__, #condition);                                                   \
+#define MPT_CHECK(condition)                         \
+    do {                                             \
+        if (!(condition))                            \
+            mpt_die(__FILE__, __LINE__, #condition); \
     } while (0)
 /* Wait for a fact, 20 seconds at most (then as MPT_CHECK). */
-#define MPT_UNTIL(condition)                                                                           \
-    do {                                                                                               \
-        for (unsigned mpt_turn = 0; !(condition); mpt_turn++)                                          \
-            mpt_pause(mpt_turn, __FILE__, __LINE__, #condition);                                       \
+#define MPT_UNTIL(condition)                                     \
+    do {                                                         \
+        for (unsigned mpt_turn = 0; !(condition); mpt_turn++)    \
+            mpt_pause(mpt_turn, __FILE__, __LINE__, #condition); \
     } while (0)
 /* For calls that must work / must fail with a code; prints mp_error_detail(). */
 #define MPT_OK(call) mpt_expect((call), 0, __FILE__, __LINE__, #call)
@@ -55,7 +56,8 @@ void mpt_expect(int got, int expected, const char *file, int line, const char *t
 pid_t mpt_fork(void (*body)(void *arg), void *arg);
 int mpt_join(pid_t pid);
 
-/* Make this process kill itself (SIGKILL) or stop (SIGSTOP) when it comes to a kill point for the `turn`-th time (1..). */
+/* Make this process kill itself (SIGKILL) or stop (SIGSTOP) when it comes to a kill point for the
+ * `turn`-th time (1..). */
 void mpt_die_at(const char *point, unsigned turn);
 void mpt_stop_at(const char *point, unsigned turn);
 
@@ -69,22 +71,24 @@ struct mpt_case {
 };
 int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count);
 
-#define MPT_CASE(function) {cmocka_unit_test(function), false}
-#define MPT_EACH_METHOD(function) {cmocka_unit_test(function), true}
+#define MPT_CASE(function) \
+    { cmocka_unit_test(function), false }
+#define MPT_EACH_METHOD(function) \
+    { cmocka_unit_test(function), true }
 
 /* For tests below proc: nothing of proc is linked. */
-#define MPT_MAIN(...)                                                                                  \
-    int main(int argc, char **argv) {                                                                  \
-        static const struct mpt_case cases[] = {__VA_ARGS__};                                          \
-        return mpt_run(argc, argv, cases, sizeof cases / sizeof cases[0]);                             \
+#define MPT_MAIN(...)                                                      \
+    int main(int argc, char **argv) {                                      \
+        static const struct mpt_case cases[] = {__VA_ARGS__};              \
+        return mpt_run(argc, argv, cases, sizeof cases / sizeof cases[0]); \
     }
 /* For tests that start processes. */
-#define MPT_PROCESS_MAIN(...)                                                                          \
-    int main(int argc, char **argv) {                                                                  \
-        static const struct mpt_case cases[] = {__VA_ARGS__};                                          \
-        mp_freeze_support(argc, argv);                                                                 \
-        mpt_chosen_context = mp_get_context;                                                           \
-        return mpt_run(argc, argv, cases, sizeof cases / sizeof cases[0]);                             \
+#define MPT_PROCESS_MAIN(...)                                              \
+    int main(int argc, char **argv) {                                      \
+        static const struct mpt_case cases[] = {__VA_ARGS__};              \
+        mp_freeze_support(argc, argv);                                     \
+        mpt_chosen_context = mp_get_context;                               \
+        return mpt_run(argc, argv, cases, sizeof cases / sizeof cases[0]); \
     }
 extern mp_context *(*mpt_chosen_context)(mp_start_method method);
 
