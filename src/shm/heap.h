@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define MP__HEAP_THREAD_MAX 16384 /* threads are numbered below this */
 #define MP__PUBLISHED UINT32_MAX /* holder of a block that belongs to a shared structure or to the user */
 
 /* Tell the heap who this thread is: `member` tags what it takes; `thread` (1..MP__THREAD_MAX) owns slabs.
