@@ -54,9 +54,11 @@ static int ask_size(uint64_t *out) {
     char *end;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
-    if (errno || *end || *text < '0' || *text > '9' || value < SIZE_LEAST_ASKED || value > SIZE_DEFAULT)
-        return mp__fail(MP_EINVAL, "LIBMP_ARENA_BYTES=%s is not a number of bytes from %" PRIu64 " to %" PRIu64,
-                        text, SIZE_LEAST_ASKED, SIZE_DEFAULT);
+    if (errno || *end || *text < '0' || *text > '9' || value < SIZE_LEAST_ASKED ||
+        value > SIZE_DEFAULT)
+        return mp__fail(
+            MP_EINVAL, "LIBMP_ARENA_BYTES=%s is not a number of bytes from %" PRIu64 " to %" PRIu64,
+            text, SIZE_LEAST_ASKED, SIZE_DEFAULT);
     *out = value & ~(PAGE - 1);
     return 0;
 }
@@ -68,7 +70,8 @@ static uint64_t place_sections(struct arena_shared *arena) {
         [MP__SECTION_FUNCTIONS] = 256 * 1024,
         [MP__SECTION_PROCESSES] = 64 * 1024,
     };
-    /* The heap's table, which grows with use, comes last: what is before it can be committed at once. */
+    /* The heap's table, which grows with use, comes last: what is before it can be committed at
+     * once. */
     static const enum mp__section order[] = {MP__SECTION_REGISTRY, MP__SECTION_FUNCTIONS,
                                              MP__SECTION_PROCESSES, MP__SECTION_HEAP};
     uint64_t offset = PAGE;
@@ -101,7 +104,8 @@ static int map_somewhere(int descriptor, uint64_t size, void **out) {
     int code = -ENOMEM;
     uint64_t limit;
     void *address;
-    for (unsigned attempt = 0; (address = mp__memory_candidate(attempt, &limit)) != NULL; attempt++) {
+    for (unsigned attempt = 0; (address = mp__memory_candidate(attempt, &limit)) != NULL;
+         attempt++) {
         if (size > limit)
             continue;
         code = mp__memory_map(descriptor, address, size);
@@ -142,13 +146,15 @@ static int open_locked(void) {
     if (code < 0)
         return code;
     uint64_t least = asked ? SIZE_LEAST_ASKED : SIZE_LEAST;
-    for (uint64_t size = asked ? asked : SIZE_DEFAULT; size >= least; size = size / 2 & ~(PAGE - 1)) {
+    for (uint64_t size = asked ? asked : SIZE_DEFAULT; size >= least;
+         size = size / 2 & ~(PAGE - 1)) {
         code = create(size);
         if (code == 0 || is_final(code))
             break;
     }
     if (code < 0)
-        return mp__fail(code, "no shared memory: not even %" PRIu64 " MiB at an address of its own", least / MIB);
+        return mp__fail(code, "no shared memory: not even %" PRIu64 " MiB at an address of its own",
+                        least / MIB);
     return 0;
 }
 
@@ -166,15 +172,20 @@ static int attach_locked(int descriptor, void *address, uint64_t size) {
         return mp__fail(MP_ESTATE, "this process has an arena already, at %p", (void *)current());
     int code = mp__memory_map(descriptor, address, size);
     if (code == -EEXIST)
-        return mp__fail(code, "address %p is taken in the child, libmp's %" PRIu64
-                        " MiB of shared memory must lie there", address, size / MIB);
+        return mp__fail(code,
+                        "address %p is taken in the child, libmp's %" PRIu64
+                        " MiB of shared memory must lie there",
+                        address, size / MIB);
     if (code < 0)
-        return mp__fail(code, "cannot map %" PRIu64 " MiB of shared memory at %p", size / MIB, address);
+        return mp__fail(code, "cannot map %" PRIu64 " MiB of shared memory at %p", size / MIB,
+                        address);
     struct arena_shared *arena = address;
     if (arena->magic != MAGIC || arena->size != size || arena->address != address) {
         mp__memory_unmap(address, size);
-        return mp__fail(MP_EPROTO, "the memory passed as descriptor %d is not an arena of this version of libmp",
-                        descriptor);
+        return mp__fail(
+            MP_EPROTO,
+            "the memory passed as descriptor %d is not an arena of this version of libmp",
+            descriptor);
     }
     adopt(arena, descriptor);
     return 0;

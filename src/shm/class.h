@@ -1,8 +1,8 @@
 /* Size classes of small blocks and the sizes of the slabs they are cut from.
  * SPDX-License-Identifier: MIT
  *
- * 16, 32, 48, then multiples of 64 (so that a block never shares a cache line): 64 128 192 256 and from there
- * four per doubling: 320 384 448 512, 640 768 896 1024, ... up to 32 KiB. */
+ * 16, 32, 48, then multiples of 64 (so that a block never shares a cache line): 64 128 192 256 and
+ * from there four per doubling: 320 384 448 512, 640 768 896 1024, ... up to 32 KiB. */
 #ifndef MP__SHM_CLASS_H
 #define MP__SHM_CLASS_H
 

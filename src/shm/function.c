@@ -1,5 +1,5 @@
-/* Functions across processes: the arena's table of loaded objects, and what this process knows of it.
- * SPDX-License-Identifier: MIT */
+/* Functions across processes: the arena's table of loaded objects, and what this process knows of
+ * it. SPDX-License-Identifier: MIT */
 #include "shm/function.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@
 
 enum row_state { ROW_FREE, ROW_CLAIMED, ROW_READY };
 
-/* A loaded object. A row whose process died while it filled it stays claimed, and is passed over for ever. */
+/* A loaded object. A row whose process died while it filled it stays claimed, and is passed over
+ * for ever. */
 struct image_shared {
     _Atomic uint32_t state;                   /* enum row_state; the rest is constant once READY */
     uint32_t build_id_size;                   /* bytes used of the next */
@@ -31,8 +32,8 @@ struct functions_shared {
 
 /* Where the rows' objects are loaded here: base | 1, 0 not asked yet. */
 static _Atomic uintptr_t bases[ROWS];
-/* Functions packed lately, by their hash: 1 << 63 | row << 48 | offset. A word that belongs to another function is
- * recognised, because its object's base and its offset do not add up. */
+/* Functions packed lately, by their hash: 1 << 63 | row << 48 | offset. A word that belongs to
+ * another function is recognised, because its object's base and its offset do not add up. */
 static _Atomic uint64_t known[KNOWN];
 
 static struct functions_shared *table(void) {
@@ -59,7 +60,8 @@ static void fill_row(struct image_shared *row, const struct mp__image *image) {
     atomic_store_explicit(&row->state, ROW_READY, memory_order_release);
 }
 
-/* The image's row, made when there is none. Two processes may make one each at the same time; both are right. */
+/* The image's row, made when there is none. Two processes may make one each at the same time; both
+ * are right. */
 static int intern(const struct mp__image *image) {
     for (int i = 0; i < ROWS; i++) {
         struct image_shared *row = &table()->rows[i];
@@ -131,8 +133,10 @@ static int fail_build(const struct image_shared *row, const struct mp__image *he
     print_id(is, here->build_id, here->build_id_size);
     print_id(expected, row->build_id, row->build_id_size);
     const char *name = *row->path ? row->path : "the program";
-    return mp__fail(MP_EINVAL, "'%s' is another build here (id %s.., expected %s..); rebuild or restart all processes",
-                    name, is, expected);
+    return mp__fail(
+        MP_EINVAL,
+        "'%s' is another build here (id %s.., expected %s..); rebuild or restart all processes",
+        name, is, expected);
 }
 
 /* Find, and if need be load, the row's object here. */
@@ -146,8 +150,10 @@ static int locate(const struct image_shared *row, struct mp__image *out) {
             return code;
     }
     if (code < 0)
-        return mp__fail(MP_EINVAL, "'%s', which has the function, is not to be found among the loaded objects here",
-                        row->path);
+        return mp__fail(
+            MP_EINVAL,
+            "'%s', which has the function, is not to be found among the loaded objects here",
+            row->path);
     if (out->build_id_size != row->build_id_size ||
         memcmp(out->build_id, row->build_id, row->build_id_size) != 0)
         return fail_build(row, out);
@@ -157,7 +163,8 @@ static int locate(const struct image_shared *row, struct mp__image *out) {
 static int find_slowly(uint32_t index, uintptr_t *base) {
     struct image_shared *row = &table()->rows[index];
     if (atomic_load_explicit(&row->state, memory_order_acquire) != ROW_READY)
-        return mp__fail(MP_EINVAL, "no function: object %" PRIu32 " is not in the table", index + 1);
+        return mp__fail(MP_EINVAL, "no function: object %" PRIu32 " is not in the table",
+                        index + 1);
     struct mp__image image;
     int code = locate(row, &image);
     if (code < 0)

@@ -14,13 +14,14 @@
 #include "shm/slab.h"
 #include "shm/unit.h"
 
-#define RELEASE_UNITS 2048 /* blocks from here on go back to the system when freed, without waiting for others */
+#define RELEASE_UNITS \
+    2048 /* blocks from here on go back to the system when freed, without waiting for others */
 
-/* What this thread is, and the slab of each class that it owns. Small: libmp may be loaded by dlopen, and then all
- * objects share a few hundred bytes of such memory. */
+/* What this thread is, and the slab of each class that it owns. Small: libmp may be loaded by
+ * dlopen, and then all objects share a few hundred bytes of such memory. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
-    uint32_t member;                /* 0: has not joined */
-    uint32_t thread;                /* 0: has not joined */
+    uint32_t member;                 /* 0: has not joined */
+    uint32_t thread;                 /* 0: has not joined */
     uint32_t slabs[MP__CLASS_COUNT]; /* heads, 0: none */
 } self;
 
@@ -43,7 +44,8 @@ static struct place find(const void *block) {
     }
     assert(mp__unit_kind(place.word) == MP__UNIT_SLAB);
     place.slab = mp__slab(place.head);
-    uint32_t offset = (uint32_t)((const char *)block - (const char *)place.slab) - place.slab->first;
+    uint32_t offset =
+        (uint32_t)((const char *)block - (const char *)place.slab) - place.slab->first;
     place.index = mp__slab_index(place.slab, offset);
     return place;
 }
@@ -60,7 +62,7 @@ void mp__heap_leave(void) {
     if (self.thread == 0)
         return;
     mp__heap_lock();
-    for (uint32_t class = 0; class < MP__CLASS_COUNT; class++)
+    for (uint32_t class = 0; class < MP__CLASS_COUNT; class ++)
         if (self.slabs[class])
             mp__slab_disown(self.slabs[class]);
     mp__heap_unlock();
@@ -143,8 +145,8 @@ void *mp__heap_zalloc(size_t size) {
     return block;
 }
 
-/* A large block's pages are given back while it is still a block, ours: nobody waits for that, and if we die in it,
- * the rest is done for us. */
+/* A large block's pages are given back while it is still a block, ours: nobody waits for that, and
+ * if we die in it, the rest is done for us. */
 static void free_large(uint32_t head, uint64_t word) {
     uint32_t length = mp__unit_length(word);
     bool is_released = length >= RELEASE_UNITS && self.member != 0;
@@ -174,7 +176,8 @@ static void free_small(struct place place) {
             place.slab->stack[place.slab->stack_count++] = (uint16_t)place.index;
         return;
     }
-    /* Whoever takes the owner away counts the tags after that; so one of us two sees the other's store. */
+    /* Whoever takes the owner away counts the tags after that; so one of us two sees the other's
+     * store. */
     uint16_t before = atomic_exchange(tag, 0);
     assert(before != 0);
     (void)before;
@@ -196,9 +199,11 @@ void mp__heap_free(void *block) {
 static void set_holder(void *block, uint32_t holder) {
     struct place place = find(block);
     if (place.slab)
-        atomic_store_explicit(&place.slab->tags[place.index], (uint16_t)holder, memory_order_release);
+        atomic_store_explicit(&place.slab->tags[place.index], (uint16_t)holder,
+                              memory_order_release);
     else
-        mp__unit_set(place.head, mp__unit_word(MP__UNIT_LARGE, mp__unit_length(place.word), holder));
+        mp__unit_set(place.head,
+                     mp__unit_word(MP__UNIT_LARGE, mp__unit_length(place.word), holder));
 }
 
 void mp__heap_publish(void *block) {

@@ -9,12 +9,12 @@
 
 /* What a walk over the runs adds up to. */
 struct sums {
-    uint64_t used_units;                    /* in runs that are not free */
-    uint64_t free_runs;                     /* how many */
-    uint64_t dirty_units;                   /* of them */
-    uint32_t class_units[MP__CLASS_COUNT];  /* in slabs */
-    uint32_t listed[MP__CLASS_COUNT];       /* slabs that say they are in the list */
-    uint32_t slabs;                         /* how many */
+    uint64_t used_units;                   /* in runs that are not free */
+    uint64_t free_runs;                    /* how many */
+    uint64_t dirty_units;                  /* of them */
+    uint32_t class_units[MP__CLASS_COUNT]; /* in slabs */
+    uint32_t listed[MP__CLASS_COUNT];      /* slabs that say they are in the list */
+    uint32_t slabs;                        /* how many */
 };
 
 static struct heap_shared *heap(void) {
@@ -80,10 +80,12 @@ static int check_slab(uint32_t head, uint64_t word, struct sums *sums) {
     mp__slab_layout(&wanted, class, length);
     if (slab->class != class || slab->size != wanted.size || slab->count != wanted.count ||
         slab->first != wanted.first || slab->reciprocal != wanted.reciprocal)
-        return mp__fail(MP_ESTATE, "the slab at unit %u has another layout than its class %u", head, class);
+        return mp__fail(MP_ESTATE, "the slab at unit %u has another layout than its class %u", head,
+                        class);
     for (uint32_t i = 1; i < length; i++)
         if (mp__unit_state(head + i) != mp__unit_word(MP__UNIT_BODY, i, 0))
-            return mp__fail(MP_ESTATE, "unit %u of the slab at unit %u is not marked", head + i, head);
+            return mp__fail(MP_ESTATE, "unit %u of the slab at unit %u is not marked", head + i,
+                            head);
     if (mp__unit(head)->is_listed && atomic_load(&mp__unit(head)->owner) != 0)
         return mp__fail(MP_ESTATE, "the slab at unit %u is listed and has an owner", head);
     sums->class_units[class] += length;
@@ -121,7 +123,8 @@ static int check_bins(const struct sums *sums) {
             return mp__fail(MP_ESTATE, "the map is wrong about bin %u", bin);
     }
     if (linked != sums->free_runs)
-        return mp__fail(MP_ESTATE, "%" PRIu64 " free runs, %" PRIu64 " in bins", sums->free_runs, linked);
+        return mp__fail(MP_ESTATE, "%" PRIu64 " free runs, %" PRIu64 " in bins", sums->free_runs,
+                        linked);
     return 0;
 }
 
@@ -130,31 +133,36 @@ static int check_partial(uint32_t class, const struct sums *sums) {
     for (uint32_t head = heap()->partial[class]; head; prev = head, head = mp__unit(head)->next) {
         uint64_t word = mp__unit_state(head);
         if (mp__unit_kind(word) != MP__UNIT_SLAB || mp__unit_class(word) != class)
-            return mp__fail(MP_ESTATE, "unit %u does not belong into the list of class %u", head, class);
+            return mp__fail(MP_ESTATE, "unit %u does not belong into the list of class %u", head,
+                            class);
         if (mp__unit(head)->prev != prev || ++listed > sums->listed[class])
             return mp__fail(MP_ESTATE, "the list of class %u is broken at unit %u", class, head);
     }
     if (listed != sums->listed[class])
-        return mp__fail(MP_ESTATE, "class %u: %u slabs say listed, %u are", class, sums->listed[class], listed);
+        return mp__fail(MP_ESTATE, "class %u: %u slabs say listed, %u are", class,
+                        sums->listed[class], listed);
     if (heap()->class_units[class] != sums->class_units[class])
-        return mp__fail(MP_ESTATE, "class %u has %u units, counted %u", class, sums->class_units[class],
-                        heap()->class_units[class]);
+        return mp__fail(MP_ESTATE, "class %u has %u units, counted %u", class,
+                        sums->class_units[class], heap()->class_units[class]);
     return 0;
 }
 
 static int check_locked(void) {
     struct sums sums = {0};
     int code = 0;
-    for (uint32_t head = 1; head < top() && code == 0; head += mp__unit_length(mp__unit_state(head)))
+    for (uint32_t head = 1; head < top() && code == 0;
+         head += mp__unit_length(mp__unit_state(head)))
         code = check_run(head, mp__unit_state(head), &sums);
     if (code == 0)
         code = check_bins(&sums);
-    for (uint32_t class = 0; class < MP__CLASS_COUNT && code == 0; class++)
+    for (uint32_t class = 0; class < MP__CLASS_COUNT && code == 0; class ++)
         code = check_partial(class, &sums);
     if (code < 0)
         return code;
     if (sums.used_units != heap()->used_units || sums.dirty_units != heap()->dirty_units)
-        return mp__fail(MP_ESTATE, "%" PRIu64 " units used, counted %" PRIu64 "; %" PRIu64 " dirty, counted %" PRIu64,
+        return mp__fail(MP_ESTATE,
+                        "%" PRIu64 " units used, counted %" PRIu64 "; %" PRIu64
+                        " dirty, counted %" PRIu64,
                         sums.used_units, heap()->used_units, sums.dirty_units, heap()->dirty_units);
     return 0;
 }

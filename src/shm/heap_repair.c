@@ -1,7 +1,8 @@
 /* Repairing the heap after a death: of a process that had the lock, and of one that held blocks.
  * SPDX-License-Identifier: MIT
  *
- * Both walk the runs by their state words, both may be cut off by a death at any point and begun again. */
+ * Both walk the runs by their state words, both may be cut off by a death at any point and begun
+ * again. */
 #include <string.h>
 
 #include "base/point.h"
@@ -86,7 +87,8 @@ static void untag(struct slab_shared *slab, uint32_t dead_member) {
     }
 }
 
-static void recover_slab(uint32_t head, uint32_t dead_member, bool (*is_dead_thread)(uint32_t thread)) {
+static void recover_slab(uint32_t head, uint32_t dead_member,
+                         bool (*is_dead_thread)(uint32_t thread)) {
     struct unit_shared *unit = mp__unit(head);
     untag(mp__slab(head), dead_member);
     uint32_t owner = atomic_load(&unit->owner);
@@ -94,7 +96,8 @@ static void recover_slab(uint32_t head, uint32_t dead_member, bool (*is_dead_thr
         atomic_store(&unit->owner, 0);
     MP__POINT("heap.recover.disowned");
     if (atomic_load(&unit->owner) == 0)
-        mp__slab_settle(head); /* also when it had none before: the dead one may have freed and not counted */
+        mp__slab_settle(
+            head); /* also when it had none before: the dead one may have freed and not counted */
 }
 
 static void recover_run(uint32_t head, uint64_t word, uint32_t dead_member) {

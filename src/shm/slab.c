@@ -12,7 +12,8 @@ static struct heap_shared *heap(void) {
 }
 
 static uint32_t units_for(uint32_t class, uint32_t blocks) {
-    uint64_t bytes = sizeof(struct slab_shared) + 64 + (uint64_t)blocks * (mp__class_size(class) + 2);
+    uint64_t bytes =
+        sizeof(struct slab_shared) + 64 + (uint64_t)blocks * (mp__class_size(class) + 2);
     return (uint32_t)((bytes + MP__UNIT_BYTES - 1) / MP__UNIT_BYTES);
 }
 
@@ -59,7 +60,8 @@ static void fill_stack(struct slab_shared *slab) {
     }
 }
 
-/* A new round through the tags is begun only when it yields enough: each look at a tag is paid by an allocation. */
+/* A new round through the tags is begun only when it yields enough: each look at a tag is paid by
+ * an allocation. */
 bool mp__slab_refill(struct slab_shared *slab) {
     fill_stack(slab);
     if (slab->stack_count > 0)
@@ -86,8 +88,9 @@ static void give_back_units(uint32_t head, uint64_t word) {
     mp__run_count(-(int64_t)length);
 }
 
-/* Frees go on meanwhile: one that found the slab without owner subtracts from `left` after its tag. So `left` is
- * emptied before the tags are counted; one too few makes somebody look too early, never too late. */
+/* Frees go on meanwhile: one that found the slab without owner subtracts from `left` after its tag.
+ * So `left` is emptied before the tags are counted; one too few makes somebody look too early,
+ * never too late. */
 void mp__slab_settle(uint32_t head) {
     struct unit_shared *unit = mp__unit(head);
     struct slab_shared *slab = mp__slab(head);
@@ -116,7 +119,8 @@ void mp__slab_disown(uint32_t head) {
 }
 
 static bool is_slab_without_owner(uint32_t head) {
-    return mp__unit_kind(mp__unit_state(head)) == MP__UNIT_SLAB && atomic_load(&mp__unit(head)->owner) == 0;
+    return mp__unit_kind(mp__unit_state(head)) == MP__UNIT_SLAB &&
+           atomic_load(&mp__unit(head)->owner) == 0;
 }
 
 void mp__slab_freed(uint32_t head) {
@@ -143,7 +147,7 @@ static uint32_t create(uint32_t class, uint32_t thread) {
     MP__POINT("heap.slab.filled");
     mp__unit(head)->is_listed = 0;
     atomic_store(&mp__unit(head)->owner, thread);
-    mp__unit_set(head, mp__unit_word(MP__UNIT_SLAB, length, 0) | (uint64_t)class << 48);
+    mp__unit_set(head, mp__unit_word(MP__UNIT_SLAB, length, 0) | (uint64_t) class << 48);
     MP__POINT("heap.slab.made");
     heap()->class_units[class] += length;
     mp__run_count(length);

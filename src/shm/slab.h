@@ -5,9 +5,10 @@
  *     | layout | owner's stack   | tags, u16 each   | blocks ...                        |
  *     +--------+-----------------+------------------+-----------------------------------+
  *
- * A tag is the truth about its block: 0 free, the member that holds it, MP__TAG_PUBLISHED. Only the owner, a thread,
- * turns a 0 into something else, so it needs no lock; anybody may store the 0. After that store a freer touches the
- * slab's memory no more (it may be something else by then), only the unit table. */
+ * A tag is the truth about its block: 0 free, the member that holds it, MP__TAG_PUBLISHED. Only the
+ * owner, a thread, turns a 0 into something else, so it needs no lock; anybody may store the 0.
+ * After that store a freer touches the slab's memory no more (it may be something else by then),
+ * only the unit table. */
 #ifndef MP__SHM_SLAB_H
 #define MP__SHM_SLAB_H
 
@@ -20,10 +21,10 @@
 #define MP__SLAB_STACK 28
 
 struct slab_shared {
-    uint32_t class; /* constant as long as it is a slab, and so are the next four */
-    uint32_t size;  /* of a block */
-    uint32_t count; /* of blocks */
-    uint32_t first; /* offset of block 0 from here */
+    uint32_t class;      /* constant as long as it is a slab, and so are the next four */
+    uint32_t size;       /* of a block */
+    uint32_t count;      /* of blocks */
+    uint32_t first;      /* offset of block 0 from here */
     uint64_t reciprocal; /* 2^32 / size, rounded up: divides offsets */
     uint32_t padding[10];
     uint32_t stack_count;           /* the owner's: free blocks it knows, popped from the end */
@@ -39,20 +40,26 @@ static inline struct slab_shared *mp__slab(uint32_t head) {
 static inline void *mp__slab_block(struct slab_shared *slab, uint32_t index) {
     return (char *)slab + slab->first + (uint64_t)index * slab->size;
 }
-/* Which block an offset from block 0 lies in. Exact for all offsets below 2^20. */
+/* Which block begins at this offset from block 0. */
 static inline uint32_t mp__slab_index(const struct slab_shared *slab, uint32_t offset) {
     return (uint32_t)((offset * slab->reciprocal) >> 32);
 }
 
-bool mp__slab_refill(struct slab_shared *slab);  /* owner, stack empty: false: not worth it any more */
+bool mp__slab_refill(
+    struct slab_shared *slab); /* owner, stack empty: false: not worth it any more */
 uint32_t mp__slab_used(struct slab_shared *slab); /* tags that are not 0 */
-uint32_t mp__slab_threshold(const struct slab_shared *slab); /* free blocks that make it worth adopting */
+uint32_t
+mp__slab_threshold(const struct slab_shared *slab); /* free blocks that make it worth adopting */
 
 /* With the heap's lock. */
-uint32_t mp__slab_adopt(uint32_t class, uint32_t thread); /* a partial or new one; 0: arena full, detail set */
+uint32_t mp__slab_adopt(uint32_t class,
+                        uint32_t thread); /* a partial or new one; 0: arena full, detail set */
 void mp__slab_disown(uint32_t head);
-void mp__slab_settle(uint32_t head); /* one without owner: list it, or give its units back, or wait for frees */
-void mp__slab_freed(uint32_t head);  /* without the lock: a block of a slab without owner was freed */
-void mp__slab_layout(struct slab_shared *out, uint32_t class, uint32_t length); /* the constant fields */
+void mp__slab_settle(
+    uint32_t head); /* one without owner: list it, or give its units back, or wait for frees */
+void mp__slab_freed(
+    uint32_t head); /* without the lock: a block of a slab without owner was freed */
+void mp__slab_layout(struct slab_shared *out, uint32_t class,
+                     uint32_t length); /* the constant fields */
 
 #endif

@@ -11,9 +11,11 @@
 #include "base/point.h"
 #include "os/memory.h"
 
-#define BIN_EXACT 32       /* bins for one length each */
-#define BIN_LOOK 8         /* runs tried in a bin that may hold too short ones, before a bin of longer ones */
-#define TRIM_UNITS 2048    /* memory of free runs that is kept for reuse, beside an eighth of what is used */
+#define BIN_EXACT 32 /* bins for one length each */
+#define BIN_LOOK \
+    8 /* runs tried in a bin that may hold too short ones, before a bin of longer ones */
+#define TRIM_UNITS \
+    2048 /* memory of free runs that is kept for reuse, beside an eighth of what is used */
 
 struct mp__heap_place mp__heap_place;
 
@@ -190,9 +192,10 @@ static int commit(uint32_t from, uint32_t count) {
 }
 
 static uint32_t fail_full(uint32_t length) {
-    mp__fail(-ENOMEM, "arena full: %" PRIu64 " MiB, %" PRIu64 " KiB of it in use, %" PRIu64
-             " KiB asked; set LIBMP_ARENA_BYTES", mp__arena->size >> 20, heap()->used_units * 4,
-             (uint64_t)length * 4);
+    mp__fail(-ENOMEM,
+             "arena full: %" PRIu64 " MiB, %" PRIu64 " KiB of it in use, %" PRIu64
+             " KiB asked; set LIBMP_ARENA_BYTES",
+             mp__arena->size >> 20, heap()->used_units * 4, (uint64_t)length * 4);
     return 0;
 }
 

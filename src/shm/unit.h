@@ -1,10 +1,11 @@
-/* The heap's lower half: runs of 4 KiB units, their table, and the lock that guards them. Private to the heap.
- * SPDX-License-Identifier: MIT
+/* The heap's lower half: runs of 4 KiB units, their table, and the lock that guards them. Private
+ * to the heap. SPDX-License-Identifier: MIT
  *
- * The units from 1 to top are cut into runs without a gap. The state word of a run's first unit is the truth about
- * it; everything else (bins, lists, marks at the run's end, sums) can be derived from these words and is, after the
- * death of a process that had the lock: mp__units_rebuild. So each change of a run is ordered round one store of one
- * state word. Inside a run lie stale words, but never one that says LARGE, HOT, BUSY or SLAB.
+ * The units from 1 to top are cut into runs without a gap. The state word of a run's first unit is
+ * the truth about it; everything else (bins, lists, marks at the run's end, sums) can be derived
+ * from these words and is, after the death of a process that had the lock: mp__units_rebuild. So
+ * each change of a run is ordered round one store of one state word. Inside a run lie stale words,
+ * but never one that says LARGE, HOT, BUSY or SLAB.
  *
  *     state word    63         48 47       32 31                 4   3      2..0
  *                   +------------+-----------+--------------------+-------+------+
@@ -33,30 +34,32 @@ enum mp__unit_kind {
     MP__UNIT_LARGE,  /* head of a block */
     MP__UNIT_BUSY,   /* head of a free run that `holder` is giving back to the system */
     MP__UNIT_SLAB,   /* head of a slab */
-    MP__UNIT_BODY    /* of a slab whose head is `length` units before; believe it when the head agrees */
+    MP__UNIT_BODY /* of a slab whose head is `length` units before; believe it when the head agrees
+                   */
 };
 
 struct unit_shared {
     _Atomic uint64_t state; /* see above */
     uint32_t next;          /* in the bin's or the class's list, 0 ends it; the lock */
     uint32_t prev;          /* 0: first; the lock */
-    _Atomic uint32_t owner; /* slab: the thread that allocates from it, 0 nobody; changed under the lock */
-    _Atomic int32_t left;   /* slab without owner: frees until somebody must look at it */
-    uint32_t is_listed;     /* slab: in its class's list; the lock */
-    uint32_t dirty;         /* free run: at most so many units of it have memory; the lock */
+    _Atomic uint32_t
+        owner; /* slab: the thread that allocates from it, 0 nobody; changed under the lock */
+    _Atomic int32_t left; /* slab without owner: frees until somebody must look at it */
+    uint32_t is_listed;   /* slab: in its class's list; the lock */
+    uint32_t dirty;       /* free run: at most so many units of it have memory; the lock */
 };
 
 struct heap_shared {
-    struct mp__robust lock;      /* guards all but state words of blocks, owners and counters of slabs */
-    uint32_t unit_count;         /* that fit into the arena; constant */
-    _Atomic uint32_t top;        /* units from here on were never used */
-    uint64_t used_units;         /* in runs that are not free; the lock */
-    uint64_t peak_units;         /* largest used_units; the lock */
-    uint64_t dirty_units;        /* in free runs that may have memory; the lock */
-    uint64_t bin_map[2];         /* bit: the bin has runs; the lock */
-    uint32_t bins[MP__BIN_COUNT];            /* free runs by length; the lock */
-    uint32_t partial[MP__CLASS_COUNT];       /* slabs with free blocks and without owner; the lock */
-    uint32_t class_units[MP__CLASS_COUNT];   /* in slabs of the class; the lock */
+    struct mp__robust lock; /* guards all but state words of blocks, owners and counters of slabs */
+    uint32_t unit_count;    /* that fit into the arena; constant */
+    _Atomic uint32_t top;   /* units from here on were never used */
+    uint64_t used_units;    /* in runs that are not free; the lock */
+    uint64_t peak_units;    /* largest used_units; the lock */
+    uint64_t dirty_units;   /* in free runs that may have memory; the lock */
+    uint64_t bin_map[2];    /* bit: the bin has runs; the lock */
+    uint32_t bins[MP__BIN_COUNT];          /* free runs by length; the lock */
+    uint32_t partial[MP__CLASS_COUNT];     /* slabs with free blocks and without owner; the lock */
+    uint32_t class_units[MP__CLASS_COUNT]; /* in slabs of the class; the lock */
 };
 
 /* Where the heap lies in this process. */
@@ -70,7 +73,8 @@ extern struct mp__heap_place mp__heap_place;
 static inline uint64_t mp__unit_word(enum mp__unit_kind kind, uint32_t length, uint32_t holder) {
     return (uint64_t)kind | (uint64_t)length << 4 | (uint64_t)holder << 32;
 }
-#define MP__UNIT_DIRTY (UINT64_C(1) << 3) /* free run: may have memory; block: was not all zeros when taken */
+#define MP__UNIT_DIRTY \
+    (UINT64_C(1) << 3) /* free run: may have memory; block: was not all zeros when taken */
 
 static inline enum mp__unit_kind mp__unit_kind(uint64_t word) {
     return (enum mp__unit_kind)(word & 7);
@@ -101,26 +105,30 @@ static inline uint32_t mp__unit_at(const void *pointer) {
     return (uint32_t)(((uintptr_t)pointer - (uintptr_t)mp__heap_place.base) / MP__UNIT_BYTES);
 }
 
-uint64_t mp__heap_table_bytes(uint64_t arena_bytes);   /* what the heap's section needs */
-void mp__heap_locate(struct arena_shared *arena);      /* this process: where it is */
-void mp__heap_create(struct arena_shared *arena);      /* a new arena: make it usable */
+uint64_t mp__heap_table_bytes(uint64_t arena_bytes); /* what the heap's section needs */
+void mp__heap_locate(struct arena_shared *arena);    /* this process: where it is */
+void mp__heap_create(struct arena_shared *arena);    /* a new arena: make it usable */
 
 void mp__heap_lock(void); /* repairs what a dead holder left */
 void mp__heap_unlock(void);
 
 /* All of these with the lock held. */
-uint32_t mp__run_take(uint32_t length);  /* a run still marked FREE but in no bin; 0: arena full, detail set */
-void mp__run_count(int64_t units);       /* so many more are used, once the words say so */
-void mp__run_free(uint32_t head, uint32_t length, bool is_dirty); /* merges it with its neighbours */
-void mp__run_mark_end(uint32_t head, uint64_t word); /* make the last unit's word agree with the first's */
+uint32_t mp__run_take(
+    uint32_t length); /* a run still marked FREE but in no bin; 0: arena full, detail set */
+void mp__run_count(int64_t units); /* so many more are used, once the words say so */
+void mp__run_free(uint32_t head, uint32_t length,
+                  bool is_dirty); /* merges it with its neighbours */
+void mp__run_mark_end(uint32_t head,
+                      uint64_t word); /* make the last unit's word agree with the first's */
 void mp__bin_link(uint32_t head);
 void mp__bin_unlink(uint32_t head);
 uint32_t mp__bin_of(uint32_t length);
 void mp__list_push(uint32_t *list, uint32_t head);
 void mp__list_drop(uint32_t *list, uint32_t head);
 
-void mp__units_rebuild(void); /* derive everything from the state words */
+void mp__units_rebuild(void);   /* derive everything from the state words */
 bool mp__units_are_dirty(void); /* is there so much that it should be given back? */
-void mp__units_trim(uint32_t member); /* without the lock: give memory of free runs back when there is much of it */
+void mp__units_trim(
+    uint32_t member); /* without the lock: give memory of free runs back when there is much of it */
 
 #endif
