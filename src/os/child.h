@@ -11,11 +11,10 @@
 #include "os/clock.h"
 
 struct mp__exec {
-    int image;         /* descriptor of the program, -1: use path */
-    const char *path;  /* the program's file */
-    char *const *argv; /* NULL-terminated */
-    const int
-        *descriptors; /* what the new program keeps, under the same numbers, besides 0, 1, 2 */
+    int image;               /* descriptor of the program, -1: use path */
+    const char *path;        /* the program's file */
+    char *const *argv;       /* NULL-terminated */
+    const int *descriptors;  /* kept under the same numbers, besides 0, 1 and 2 */
     size_t descriptor_count; /* at most MP__PASS_MAX */
 };
 
@@ -23,8 +22,8 @@ struct mp__exec {
  * no other descriptor inherited: its pid, or -errno (that of exec included). */
 pid_t mp__child_exec(const struct mp__exec *exec);
 
-/* Open our own program's file for exec, now: later replacements of the file do no harm. fd or
- * -errno. */
+/* Open our own program's file for exec, now: later replacements of the file do no harm. The
+ * descriptor or -errno. */
 int mp__child_own_image(void);
 
 /* Take the exit status of a child of ours: 1 and *code = exit code or -signal; 0 still running;

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 
 int mp__cpu_count(void); /* online in the machine, at least 1 */
-int mp__cpu_usable_count(
-    void); /* allowed by affinity and by the cgroup's quota (v1 and v2), at least 1 */
-bool mp__cpu_is_alone(
-    void); /* this process may run on one cpu only: spinning never helps; cached */
+/* Allowed by affinity and by the cgroup's quota (v1 and v2), at least 1. Reads files. */
+int mp__cpu_usable_count(void);
+/* May this process run on one cpu only, so that spinning never helps? Cached. */
+bool mp__cpu_is_alone(void);
 
 static inline void mp__cpu_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -8,11 +8,11 @@
 
 #include "os/clock.h"
 
-void mp__descriptor_close(int descriptor); /* < 0: nothing */
-int mp__descriptor_pipe(int out[2]);       /* [0] reads, [1] writes; 0 or -errno */
-int mp__descriptor_socketpair(int out[2],
-                              int type); /* AF_UNIX; SOCK_STREAM or SOCK_SEQPACKET; 0 or -errno */
+void mp__descriptor_close(int descriptor);    /* < 0: nothing */
+int mp__descriptor_pipe(int out[2]);          /* [0] reads, [1] writes; 0 or -errno */
 int mp__descriptor_duplicate(int descriptor); /* close-on-exec copy or -errno */
+/* AF_UNIX, SOCK_STREAM or SOCK_SEQPACKET: 0 or -errno. */
+int mp__descriptor_socketpair(int out[2], int type);
 int mp__descriptor_set_blocking(int descriptor, int is_blocking);
 
 /* Wait for poll(2) `events`: the ready events (> 0), 0 in time nothing, -errno. */
@@ -20,9 +20,9 @@ int mp__descriptor_poll(int descriptor, short events, mp__time deadline);
 
 #define MP__PASS_MAX 64 /* descriptors in one message */
 /* Send/receive one message with descriptors (SCM_RIGHTS) over a Unix socket. Bytes sent/received or
- * -errno
- * (-EAGAIN on a non-blocking socket); receive: 0 is end of file, *count in: room, out: how many
- * came. */
+ * -errno (-EAGAIN on a non-blocking socket). Receive: 0 is end of file; *count in: room, out: how
+ * many came; -EMSGSIZE: the data or the descriptors do not fit, -EMFILE: this process may not have
+ * so many; then the message and its descriptors are gone. */
 ssize_t mp__descriptor_send(int socket, const void *data, size_t size, const int *list,
                             size_t count);
 ssize_t mp__descriptor_receive(int socket, void *data, size_t capacity, int *list, size_t *count);

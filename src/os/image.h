@@ -11,15 +11,16 @@
 struct mp__image {
     uintptr_t base; /* load address: pointer = base + offset */
     char path[512]; /* "" for the program itself */
-    unsigned char
-        build_id[MP__BUILD_ID_MAX]; /* GNU build id; without one a digest of headers and size */
-    size_t build_id_size;           /* used of it, never 0 */
+    /* GNU build id; without one a digest of headers and machine code, which takes a ms per 2 MB. */
+    unsigned char build_id[MP__BUILD_ID_MAX];
+    size_t build_id_size; /* used of it, never 0 */
 };
 
-int mp__image_of(const void *function,
-                 struct mp__image *out); /* 0; MP_EINVAL: in no loaded object */
-int mp__image_find(const char *path,
-                   struct mp__image *out); /* "": the program; 0; -ENOENT: not loaded */
-int mp__image_load(const char *path);      /* dlopen for good; 0 or MP_EINVAL with detail */
+/* The object that a function lies in: 0; MP_EINVAL: in none, with detail. */
+int mp__image_of(const void *function, struct mp__image *out);
+/* "" finds the program: 0; -ENOENT: not loaded. */
+int mp__image_find(const char *path, struct mp__image *out);
+/* Load it for good: 0 or MP_EINVAL with detail. */
+int mp__image_load(const char *path);
 
 #endif

@@ -14,8 +14,8 @@ struct mp__lifeline {
 
 int mp__lifeline_open(struct mp__lifeline *out); /* 0 or -errno */
 int mp__lifeline_arm(int child_end); /* in the child, for the rest of its life; 0 or -errno */
-void mp__lifeline_close(
-    struct mp__lifeline *lifeline); /* in the parent: both ends, those that are >= 0 */
+/* In the parent: both ends, those that are >= 0. */
+void mp__lifeline_close(struct mp__lifeline *lifeline);
 
 /* In a child made by fork: close the parent's ends of all its lifelines, which were copied.
  * Async-signal-safe. Called by a pthread_atfork handler already, so only needed where those do not

@@ -16,8 +16,9 @@ void mp__robust_init(struct mp__robust *mutex);
 int mp__robust_lock(struct mp__robust *mutex);
 void mp__robust_unlock(struct mp__robust *mutex);
 
-/* As a life mark: held by one thread for as long as its process lives. */
-bool mp__robust_is_held(
-    struct mp__robust *mutex); /* without a system call; false: its holder ended (a hint: verify) */
+/* As a life mark, held by one thread for as long as its process lives: is it held? No system call.
+ * false: its holder ended (a hint: verify). In the portable backend asking makes a mutex of the
+ * dead unlockable until it is initialized again. */
+bool mp__robust_is_held(struct mp__robust *mutex);
 
 #endif

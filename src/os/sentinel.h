@@ -16,10 +16,10 @@ struct mp__sentinel {
 };
 
 int mp__sentinel_prepare(struct mp__sentinel *out); /* 0 or -errno */
-int mp__sentinel_begin(struct mp__sentinel *sentinel,
-                       pid_t pid); /* parent, pid not yet reaped; 0 or -errno */
-void mp__sentinel_adopt(
-    int child_end); /* in the child: hold it for life, but do not hand it to own children */
+/* In the parent, the pid not yet reaped: 0 or -errno. */
+int mp__sentinel_begin(struct mp__sentinel *sentinel, pid_t pid);
+/* In the child: hold it for life, but do not hand it to own children. */
+void mp__sentinel_adopt(int child_end);
 void mp__sentinel_close(struct mp__sentinel *sentinel); /* in the parent, at any stage */
 
 #endif
