@@ -1,0 +1,29 @@
+/* Counting processors.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <sched.h>
+
+#include "os/cpu.h"
+
+static void test_some_of_the_processors_are_usable(void **state) {
+    (void)state;
+    assert_in_range(mp__cpu_usable_count(), 1, mp__cpu_count());
+    mp__cpu_pause();
+}
+
+static void test_affinity_to_one_processor_is_alone(void **state) {
+    (void)state;
+#ifdef MP__PORTABLE
+    skip();
+#endif
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(mp__cpu_usable_count(), 1);
+    assert_true(mp__cpu_is_alone());
+}
+
+MPT_MAIN(MPT_CASE(test_some_of_the_processors_are_usable),
+         MPT_CASE(test_affinity_to_one_processor_is_alone))
