@@ -1,0 +1,359 @@
+/* What a dead process held is given back, once and in order, also when those who do it are killed.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "os/futex.h"
+#include "reg/holding.h"
+#include "reg/recover.h"
+#include "reg/registry.h"
+#include "shm/heap.h"
+
+#define THINGS 60 /* more than a record has room for */
+
+struct thing {
+    _Alignas(16) _Atomic uint32_t owner; /* thread that has it; 0 nobody */
+    uint32_t order;                      /* the how-manieth to be given back, from 1; 0 not yet */
+};
+
+/* What the processes of a case share: a block of the arena. */
+struct board {
+    struct thing things[THINGS];   /* held by the victim */
+    _Atomic uint32_t given_back;   /* how many things were */
+    _Atomic uint32_t calls;        /* of the recover function */
+    _Atomic uint32_t word;         /* to sleep on */
+    _Atomic uint32_t step;         /* how far they are */
+    _Atomic uint32_t thread;       /* index of the victim */
+    _Atomic mp__member_ref member; /* the victim */
+};
+
+static struct board *board;
+
+/* Idempotent, as it has to be: it does nothing for a thing that is no longer the dead one's. */
+static void recover_thing(void *object, uint32_t dead_thread) {
+    struct thing *thing = object;
+    atomic_fetch_add(&board->calls, 1);
+    if (atomic_load(&thing->owner) != dead_thread)
+        return;
+    thing->order = atomic_fetch_add(&board->given_back, 1) + 1;
+    atomic_store(&thing->owner, 0);
+    mp__futex_wake(&thing->owner, MP__WAKE_ALL);
+}
+
+static void set_up(void) {
+    MPT_CHECK(mp__self());
+    mp__recover_register(MP__HOLDING_PROCESS, recover_thing);
+    board = mp__heap_zalloc(sizeof *board);
+    MPT_CHECK(board);
+    mp__heap_publish(board);
+}
+
+static void tear_down(void) {
+    mp__heap_free(board);
+    mp__recover_all();
+    MPT_OK(mp__registry_check());
+}
+
+static void take(struct thing *thing) {
+    MPT_CHECK(mp__hold(mp__self(), MP__HOLDING_PROCESS, thing));
+    atomic_store(&thing->owner, mp__self()->index);
+}
+
+static void take_all(void) {
+    for (int i = 0; i < THINGS; i++)
+        take(&board->things[i]);
+    MPT_CHECK(mp__heap_alloc(100) && mp__heap_alloc(5000));
+    mp__member_ref child;
+    MPT_OK(mp__member_reserve(&child));
+    atomic_store(&board->thread, mp__self()->index);
+    atomic_store(&board->member, mp__member_self());
+}
+
+static void take_all_and_die(void *arg) {
+    (void)arg;
+    take_all();
+    raise(SIGKILL);
+}
+
+static void take_all_and_exit(void *arg) {
+    (void)arg;
+    take_all();
+}
+
+static void take_all_and_block(void *arg) {
+    (void)arg;
+    take_all();
+    atomic_store(&board->step, 1);
+    for (;;)
+        pause();
+}
+
+static void lose_victim(void) {
+    MPT_CHECK(mpt_join(mpt_fork(take_all_and_die, NULL)) == -SIGKILL);
+}
+
+static unsigned count_used(void) {
+    unsigned count = 0;
+    for (uint32_t i = 1; i < MP__MEMBER_MAX; i++)
+        count += mp__status_state(atomic_load(&mp__member_at(i)->status)) != MP__MEMBER_FREE;
+    for (uint32_t i = 1; i <= mp__thread_high(); i++)
+        count += atomic_load(&mp__thread_at(i)->member) != 0;
+    return count;
+}
+
+/* This process and its thread, and nothing else, are left; of blocks, the board. */
+static void check_all_is_given_back(void) {
+    struct mp__heap_figures figures;
+    for (int i = 0; i < THINGS; i++)
+        MPT_CHECK(atomic_load(&board->things[i].owner) == 0 && board->things[i].order > 0);
+    MPT_CHECK(count_used() == 2);
+    mp__heap_figures(&figures);
+    MPT_CHECK(figures.blocks == 1);
+    MPT_OK(mp__heap_check());
+    MPT_OK(mp__registry_check());
+}
+
+static void test_the_dead_ones_things_are_given_back_newest_first(void **state) {
+    (void)state;
+    set_up();
+    lose_victim();
+    assert_true(mp__recover_member(atomic_load(&board->member)));
+    check_all_is_given_back();
+    for (int i = 0; i < THINGS; i++)
+        assert_int_equal(board->things[i].order, THINGS - i);
+    assert_int_equal(atomic_load(&board->calls), THINGS);
+    assert_true(mp__recover_member(atomic_load(&board->member)));
+    assert_int_equal(atomic_load(&board->calls), THINGS);
+    tear_down();
+}
+
+static void test_exit_in_order_while_holding_counts_as_a_death(void **state) {
+    (void)state;
+    set_up();
+    assert_int_equal(mpt_join(mpt_fork(take_all_and_exit, NULL)), 0);
+    assert_true(mp__recover_thread_owner(atomic_load(&board->thread)));
+    check_all_is_given_back();
+    tear_down();
+}
+
+static void test_the_living_keep_everything(void **state) {
+    (void)state;
+    set_up();
+    pid_t pid = mpt_fork(take_all_and_block, NULL);
+    MPT_UNTIL(atomic_load(&board->step) == 1);
+    mp__recover_all();
+    assert_false(mp__recover_member(atomic_load(&board->member)));
+    assert_false(mp__recover_thread_owner(atomic_load(&board->thread)));
+    assert_int_equal(atomic_load(&board->calls), 0);
+    kill(pid, SIGKILL);
+    mpt_join(pid);
+    mp__recover_all();
+    check_all_is_given_back();
+    tear_down();
+}
+
+static void *take_in_thread(void *arg) {
+    take(arg);
+    atomic_fetch_add(&board->step, 1);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static void take_in_threads_and_die(void *arg) {
+    (void)arg;
+    pthread_t thread;
+    for (int i = 0; i < THINGS; i++)
+        MPT_CHECK(pthread_create(&thread, NULL, take_in_thread, &board->things[i]) == 0);
+    MPT_UNTIL(atomic_load(&board->step) == THINGS);
+    raise(SIGKILL);
+}
+
+static void test_all_threads_of_the_dead_are_recovered(void **state) {
+    (void)state;
+    set_up();
+    assert_int_equal(mpt_join(mpt_fork(take_in_threads_and_die, NULL)), -SIGKILL);
+    mp__recover_all();
+    check_all_is_given_back();
+    tear_down();
+}
+
+static void recover(void *arg) {
+    (void)arg;
+    atomic_fetch_add(&board->step, 1);
+    MPT_UNTIL(atomic_load(&board->step) == 4);
+    MPT_CHECK(mp__recover_member(atomic_load(&board->member)));
+    MPT_CHECK(atomic_load(&board->given_back) == THINGS);
+    mp__member_leave();
+}
+
+static void test_many_recover_at_once_and_each_thing_once(void **state) {
+    (void)state;
+    pid_t pids[4];
+    set_up();
+    lose_victim();
+    for (int i = 0; i < 4; i++)
+        pids[i] = mpt_fork(recover, NULL);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    assert_int_equal(atomic_load(&board->calls), THINGS);
+    check_all_is_given_back();
+    tear_down();
+}
+
+struct death {
+    const char *point; /* where the recovering one dies */
+    unsigned turn;     /* the how-manieth time it comes there */
+};
+
+static void recover_and_die(void *arg) {
+    const struct death *death = arg;
+    mpt_die_at(death->point, death->turn);
+    mp__recover_member(atomic_load(&board->member));
+}
+
+static void test_recovery_killed_anywhere_is_finished_by_another(void **state) {
+    (void)state;
+    static const struct death deaths[] = {
+        {"recover.holding.given_back", 1}, {"recover.holding.given_back", THINGS},
+        {"recover.holding.erased", 1},     {"recover.holding.erased", THINGS / 2},
+        {"recover.holding.unlinked", 1},   {"recover.member.threads", 1},
+        {"recover.member.children", 1},    {"recover.member.heap", 1},
+        {"thread.free.cleared", 1},        {"recover.member.records", 1},
+        {"recover.member.done", 1},
+    };
+    set_up();
+    for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
+        lose_victim();
+        MPT_CHECK(mpt_join(mpt_fork(recover_and_die, (void *)(uintptr_t)&deaths[i])) == -SIGKILL);
+        mp__recover_all();
+        check_all_is_given_back();
+    }
+    tear_down();
+}
+
+static void hold_dying(void *point) {
+    mpt_die_at(point, 1);
+    take_all();
+    for (int i = THINGS - 1; i >= 0; i--) {
+        atomic_store(&board->things[i].owner, 0);
+        mp__unhold(mp__self(), MP__HOLDING_PROCESS, &board->things[i]);
+    }
+}
+
+static void test_holder_killed_anywhere_leaves_nothing(void **state) {
+    (void)state;
+    static const char *const points[] = {
+        "holding.hold.written",  "holding.chunk.filled",  "holding.chunk.linked",
+        "holding.unhold.erased", "holding.drop.unlinked", "holding.drop.freed",
+    };
+    set_up();
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        MPT_CHECK(mpt_join(mpt_fork(hold_dying, (void *)(uintptr_t)points[i])) == -SIGKILL);
+        mp__recover_all();
+        for (int n = 0; n < THINGS; n++) {
+            MPT_CHECK(atomic_load(&board->things[n].owner) == 0);
+            board->things[n].order = 1;
+        }
+        check_all_is_given_back();
+    }
+    tear_down();
+}
+
+/* Sleeping. */
+
+static void test_sleep_returns_at_once_when_the_word_differs(void **state) {
+    (void)state;
+    set_up();
+    assert_int_equal(mp__sleep(&board->word, 1, 0, MP__NEVER), 0);
+    tear_down();
+}
+
+static void test_sleep_times_out(void **state) {
+    (void)state;
+    set_up();
+    mp__time deadline = mp__now() + MP__SECOND / 5;
+    int code;
+    while ((code = mp__sleep(&board->word, 0, mp__self()->index, deadline)) == 0)
+        MPT_CHECK(mp__now() < deadline + MP__SECOND);
+    assert_int_equal(code, MP_ETIMEDOUT);
+    assert_true(mp__now() >= deadline);
+    assert_int_equal(mp__sleep(&board->word, 0, 0, 0), MP_ETIMEDOUT);
+    tear_down();
+}
+
+/* Whatever got lost, the sleeper looks again within a second. */
+static void test_sleep_ends_by_itself_within_a_second(void **state) {
+    (void)state;
+    set_up();
+    for (int i = 0; i < 6; i++) {
+        mp__time before = mp__now();
+        assert_int_equal(mp__sleep(&board->word, 0, 0, MP__NEVER), 0);
+        assert_true(mp__now() - before < MP__SECOND);
+    }
+    tear_down();
+}
+
+static void sleep_until_set(void *arg) {
+    (void)arg;
+    atomic_store(&board->step, 1);
+    while (atomic_load(&board->word) == 0)
+        MPT_OK(mp__sleep(&board->word, 0, 0, MP__NEVER));
+}
+
+static void test_sleeper_is_woken(void **state) {
+    (void)state;
+    set_up();
+    pid_t pid = mpt_fork(sleep_until_set, NULL);
+    MPT_UNTIL(atomic_load(&board->step) == 1);
+    atomic_store(&board->word, 1);
+    mp__futex_wake(&board->word, 1);
+    assert_int_equal(mpt_join(pid), 0);
+    tear_down();
+}
+
+static void sleep_until_released(void *arg) {
+    _Atomic uint32_t *owner = &((struct board *)arg)->things[0].owner;
+    uint32_t holder = atomic_load(owner);
+    atomic_fetch_add(&board->step, 1);
+    while (atomic_load(owner) == holder)
+        MPT_OK(mp__sleep(owner, holder, holder, MP__NEVER));
+}
+
+/* Several wait for what the victim has; nobody but them recovers it. */
+static void test_sleepers_see_that_the_owner_died(void **state) {
+    (void)state;
+    pid_t pids[3];
+    set_up();
+    pid_t victim = mpt_fork(take_all_and_block, NULL);
+    MPT_UNTIL(atomic_load(&board->step) == 1);
+    for (int i = 0; i < 3; i++)
+        pids[i] = mpt_fork(sleep_until_released, board);
+    MPT_UNTIL(atomic_load(&board->step) == 4);
+    mp__time before = mp__now();
+    kill(victim, SIGKILL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    assert_true(mp__now() - before < MP__SECOND);
+    mpt_join(victim);
+    mp__recover_all();
+    check_all_is_given_back();
+    tear_down();
+}
+
+/* clang-format off */
+MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),
+         MPT_CASE(test_exit_in_order_while_holding_counts_as_a_death),
+         MPT_CASE(test_the_living_keep_everything),
+         MPT_CASE(test_all_threads_of_the_dead_are_recovered),
+         MPT_CASE(test_many_recover_at_once_and_each_thing_once),
+         MPT_CASE(test_recovery_killed_anywhere_is_finished_by_another),
+         MPT_CASE(test_holder_killed_anywhere_leaves_nothing),
+         MPT_CASE(test_sleep_returns_at_once_when_the_word_differs),
+         MPT_CASE(test_sleep_times_out),
+         MPT_CASE(test_sleep_ends_by_itself_within_a_second),
+         MPT_CASE(test_sleeper_is_woken),
+         MPT_CASE(test_sleepers_see_that_the_owner_died))
