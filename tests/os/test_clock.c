@@ -54,6 +54,7 @@ static void test_deadline_that_is_not_a_number_is_refused(void **state) {
     assert_non_null(strstr(mp_error_detail(), "not a number"));
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_time_never_goes_backwards),
          MPT_CASE(test_deadline_of_no_or_negative_time_is_past),
          MPT_CASE(test_deadline_beyond_the_clock_is_never),

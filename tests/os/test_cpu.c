@@ -25,5 +25,6 @@ static void test_affinity_to_one_processor_is_alone(void **state) {
     assert_true(mp__cpu_is_alone());
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_some_of_the_processors_are_usable),
          MPT_CASE(test_affinity_to_one_processor_is_alone))

@@ -181,8 +181,11 @@ static void test_packet_longer_than_the_room_is_refused(void **state) {
     close_pair(sockets);
 }
 
-MPT_MAIN(MPT_CASE(test_all_are_born_close_on_exec), MPT_CASE(test_making_fails_without_descriptors),
-         MPT_CASE(test_poll_tells_ready_from_late), MPT_CASE(test_blocking_is_switched),
+/* clang-format off: one case on a line */
+MPT_MAIN(MPT_CASE(test_all_are_born_close_on_exec),
+         MPT_CASE(test_making_fails_without_descriptors),
+         MPT_CASE(test_poll_tells_ready_from_late),
+         MPT_CASE(test_blocking_is_switched),
          MPT_CASE(test_descriptors_travel_with_their_message),
          MPT_CASE(test_the_most_descriptors_travel_at_once),
          MPT_CASE(test_unexpected_descriptors_are_closed),

@@ -172,6 +172,7 @@ static void test_a_word_goes_to_and_fro_without_a_lost_wake(void **state) {
     assert_int_equal(page->words[0], 4000);
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_wait_returns_when_the_word_differs),
          MPT_CASE(test_wait_times_out_at_its_deadline),
          MPT_CASE(test_wake_all_reaches_every_process),

@@ -143,8 +143,10 @@ static void test_candidates_come_to_an_end_and_do_not_overlap(void **state) {
     assert_in_range(count, 4, 1000);
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_whole_candidate_is_mapped_and_both_ends_hold_bytes),
-         MPT_CASE(test_two_processes_see_one_memory), MPT_CASE(test_map_fails_where_something_is),
+         MPT_CASE(test_two_processes_see_one_memory),
+         MPT_CASE(test_map_fails_where_something_is),
          MPT_CASE(test_map_fails_without_address_space),
          MPT_CASE(test_released_pages_read_as_zeros),
          MPT_CASE(test_released_pages_go_back_to_the_system),

@@ -23,5 +23,6 @@ static void test_random_of_no_bytes_touches_nothing(void **state) {
     assert_int_equal(byte, 7);
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_random_fills_all_and_never_twice_the_same),
          MPT_CASE(test_random_of_no_bytes_touches_nothing))

@@ -129,6 +129,7 @@ static void test_two_processes_exclude_each_other(void **state) {
     assert_int_equal(page->counter, 40000);
 }
 
+/* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_lock_tells_once_that_its_holder_died),
          MPT_CASE(test_lock_tells_again_when_the_repairer_died_too),
          MPT_CASE(test_life_mark_ends_with_its_holder),
