@@ -3,6 +3,7 @@
 #include "sync/kind.h"
 
 #include "base/fail.h"
+#include "base/point.h"
 #include "shm/heap.h"
 
 int mp__kind_refuse(const void *object, enum mp__kind kind, const char *function,
@@ -21,4 +22,12 @@ int mp__kind_refuse(const void *object, enum mp__kind kind, const char *function
         return mp__fail(MP_EINVAL, "%s: %p is another kind of object, not a %s", function, object,
                         noun);
     return mp__fail(MP_EINVAL, "%s: %p is no %s, or was freed", function, object, noun);
+}
+
+void mp__object_free(void *object) {
+    mp__heap_take(object);
+    MP__POINT("object.free.taken");
+    atomic_store_explicit((mp__kind_word *)object, 0, memory_order_release);
+    MP__POINT("object.free.cleared");
+    mp__heap_free(object);
 }

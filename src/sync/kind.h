@@ -51,4 +51,8 @@ static inline int mp__kind_check(const void *object, enum mp__kind kind, const c
     return mp__kind_refuse(object, kind, function, noun);
 }
 
+/* End an object of ours: it is no object any more, and its block is free. If we die in between, it
+ * is freed by recovery. */
+void mp__object_free(void *object);
+
 #endif

@@ -1,0 +1,189 @@
+/* mp/sync.h: lock, semaphore, condition, event and barrier between processes and threads.
+ * SPDX-License-Identifier: MIT
+ *
+ *     mp_lock *lock;
+ *     mp_lock_new(&lock, NULL);             // give the pointer to the children: it is good in all of them
+ *     MP_WITH_LOCK(lock) {
+ *         (*total)++;                       // also when left by return, break or goto
+ *     }
+ *     mp_lock_free(lock);                   // once, when nobody uses it any more
+ *
+ * All live in the family's shared memory; the pointer is the object, in every process. "Thread" is a thread of any
+ * process; threads of one process are treated no differently from processes.
+ *
+ * WHO MAY CALL WHAT AT ONCE
+ *     everything but _free      from any thread of any process, any time; mp_event_set also from a signal handler
+ *     _free                     once, when nobody is in a call on the object or will make one
+ *     _new                      `context` may be any, it makes no difference to the object
+ *
+ * IF A PROCESS DIES IN THE MIDDLE OF ...
+ *     holding a lock            the next acquire gets MP_EOWNERDEAD and the lock, within a second
+ *     acquire, waiting          nobody notices; a wake-up it had been given goes to another one
+ *     a semaphore's unit        the unit is gone, as in Python: it belongs to nobody, use a lock where that hurts
+ *     condition wait            it is skipped; a notify it had been given goes to another waiter
+ *     condition, holding lock   waiters that look find it: one of them returns MP_EOWNERDEAD with the lock
+ *     event set, clear, wait    set or not set, never in between; waiters see it within a second
+ *     barrier wait              its arrival is taken back: one more has to come
+ *     a barrier's action        the barrier is broken: everybody gets MP_EBROKEN
+ *     release, notify, reset    finished or not begun; others go on within a second
+ *
+ * Every function returns MP_EINVAL for an object that is NULL, freed or of another kind, or a timeout that is NaN; and a
+ * thread's first call -ENOMEM or -EAGAIN when the family has no room for one more. */
+#ifndef MP_SYNC_H
+#define MP_SYNC_H
+
+#include "mp/base.h"
+
+typedef struct lock_shared mp_lock; /* Lock and RLock */
+typedef struct semaphore_shared mp_semaphore;
+typedef struct condition_shared mp_condition;
+typedef struct event_shared mp_event;
+typedef struct barrier_shared mp_barrier;
+
+#define MP_SEMAPHORE_MAX (1u << 30) /* units a semaphore can count */
+
+MP_BEGIN_DECLS
+
+/* -- Lock and RLock ------------------------------------------------------------------------------------------- */
+
+/* Make a lock. A Lock is taken once and released by anyone; an RLock belongs to its thread, which may take it again.
+ * returns  0; -ENOMEM
+ * owns     end it with mp_lock_free
+ * python   Lock(), RLock() */
+int mp_lock_new(mp_lock **out, mp_context *context);
+int mp_rlock_new(mp_lock **out, mp_context *context);
+
+/* Take the lock.
+ * returns  0; MP_EOWNERDEAD: it is held now, but its last owner died holding it: look at what it guards, this is said
+ *          only once; MP_ETIMEDOUT: not held; MP_EINVAL: RLock taken 2^32 times
+ * blocks   until it is free; a Lock that this thread holds itself is not
+ * python   acquire(block, timeout) */
+int mp_lock_acquire(mp_lock *lock, double timeout);
+
+/* Give it back: a Lock by any thread of any process, an RLock by its owner, as often as it was taken.
+ * returns  0; MP_EINVAL: a Lock that is not held; MP_EOWNER: an RLock that is not this thread's
+ * python   release() */
+int mp_lock_release(mp_lock *lock);
+
+/* Is it held by anyone? False for what is no lock. */
+bool mp_lock_locked(const mp_lock *lock);
+void mp_lock_free(mp_lock *lock); /* NULL: nothing */
+
+/* For a block: acquire, run it, release however it is left (end, return, break, continue, goto). After MP_EOWNERDEAD it
+ * runs too; where the difference matters call mp_lock_acquire. Where the lock cannot be had (a wrong pointer) the block is
+ * not run and mp_error_detail() says why.
+ * python   with lock: */
+#define MP_WITH_LOCK(lock) MP__WITH_LOCK(lock, __LINE__)
+
+/* -- Semaphore ------------------------------------------------------------------------------------------------ */
+
+/* Make a counter of `value` units, 0..MP_SEMAPHORE_MAX. A bounded one refuses to count above that value.
+ * returns  0; MP_EINVAL: value too large; -ENOMEM
+ * python   Semaphore(value), BoundedSemaphore(value) */
+int mp_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value);
+int mp_bounded_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value);
+
+/* Take one unit. returns 0; MP_ETIMEDOUT. blocks until there is one. */
+int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout);
+
+/* Add `n` units, from any thread.
+ * returns  0; MP_EINVAL: n is 0, or the count would exceed MP_SEMAPHORE_MAX (bounded: its first value) */
+int mp_semaphore_release(mp_semaphore *semaphore, unsigned n);
+
+/* Tell how many units there are now; MP_EINVAL. python get_value() */
+int mp_semaphore_value(const mp_semaphore *semaphore);
+void mp_semaphore_free(mp_semaphore *semaphore); /* NULL: nothing */
+
+/* -- Condition ------------------------------------------------------------------------------------------------ */
+
+/* Make a condition on `lock` (Lock or RLock; not copied, to be freed after the condition); NULL: an own RLock.
+ * returns  0; MP_EINVAL: not a lock; -ENOMEM
+ * python   Condition(lock) */
+int mp_condition_new(mp_condition **out, mp_context *context, mp_lock *lock);
+int mp_condition_acquire(mp_condition *condition, double timeout); /* as mp_lock_acquire of its lock */
+int mp_condition_release(mp_condition *condition);                 /* as mp_lock_release of its lock */
+
+/* Give the lock back (an RLock completely), wait to be notified, take it again as deep as it was.
+ * returns  with the lock held: 0; MP_ETIMEDOUT; MP_EOWNERDEAD: it came from an owner that died, so look at the state.
+ *          Without waiting: MP_EOWNER: this thread does not hold the lock
+ * blocks   also after the timeout, until the lock is free. After a death it may return without a notify
+ * python   wait(timeout) */
+int mp_condition_wait(mp_condition *condition, double timeout);
+
+/* Wait until `predicate(arg)`, called with the lock held, is true.
+ * returns  as mp_condition_wait; 0: it is true; MP_ETIMEDOUT: it still was not. MP_EINVAL: predicate is NULL
+ * python   wait_for(predicate, timeout) */
+int mp_condition_wait_for(mp_condition *condition, bool (*predicate)(void *arg), void *arg,
+                          double timeout);
+
+/* Let at most `n` (or all) of those who wait now return, longest waiting first; nobody waits: no effect.
+ * returns  0; MP_EOWNER: this thread does not hold the lock
+ * python   notify(n), notify_all() */
+int mp_condition_notify(mp_condition *condition, unsigned n);
+int mp_condition_notify_all(mp_condition *condition);
+void mp_condition_free(mp_condition *condition); /* its own lock too; NULL: nothing */
+
+/* -- Event ---------------------------------------------------------------------------------------------------- */
+
+/* Make an event, not set. returns 0; -ENOMEM. python Event() */
+int mp_event_new(mp_event **out, mp_context *context);
+int mp_event_set(mp_event *event);   /* everybody who waits returns, also when clear follows at once */
+int mp_event_clear(mp_event *event); /* from now on wait waits */
+bool mp_event_is_set(const mp_event *event);
+
+/* Wait until it is set, or has been since the call. returns 0; MP_ETIMEDOUT. python wait(timeout) */
+int mp_event_wait(mp_event *event, double timeout);
+void mp_event_free(mp_event *event); /* NULL: nothing */
+
+/* -- Barrier -------------------------------------------------------------------------------------------------- */
+
+typedef struct mp_barrier_options {
+    int (*action)(void *arg, size_t size); /* run by one of the threads before all go on; not 0: broken */
+    const void *arg;                       /* copied; NULL: none */
+    size_t arg_size;                       /* bytes of it */
+    double timeout;                        /* 0: none. For waits with MP_FOREVER */
+} mp_barrier_options;
+
+/* Make a barrier for `parties` threads, 1 or more; options NULL: no action, no timeout.
+ * returns  0; MP_EINVAL: no parties, too many (16383), NaN, an action in no loaded object; -ENOMEM
+ * python   Barrier(parties, action, timeout) */
+int mp_barrier_new(mp_barrier **out, mp_context *context, unsigned parties,
+                   const mp_barrier_options *options);
+
+/* Wait until `parties` threads have come; then all go on and the barrier is new.
+ * returns  0..parties-1, another number for each; MP_EBROKEN: broken before, or while waiting by abort, reset, a timeout
+ *          (also this call's own) or an action that failed
+ * python   wait(timeout) */
+int mp_barrier_wait(mp_barrier *barrier, double timeout);
+int mp_barrier_reset(mp_barrier *barrier); /* new and empty; who waits gets MP_EBROKEN */
+int mp_barrier_abort(mp_barrier *barrier); /* broken until reset; who waits gets MP_EBROKEN */
+unsigned mp_barrier_parties(const mp_barrier *barrier);   /* 0: not a barrier */
+unsigned mp_barrier_n_waiting(const mp_barrier *barrier); /* living threads in it now */
+bool mp_barrier_broken(const mp_barrier *barrier);
+void mp_barrier_free(mp_barrier *barrier); /* NULL: nothing */
+
+MP_END_DECLS
+
+/* What MP_WITH_LOCK is made of: a loop of one turn whose variable releases the lock when it goes. */
+struct mp__with_lock {
+    mp_lock *held; /* NULL: it could not be had, or was given back */
+    bool is_first; /* the turn is still to come */
+};
+static inline struct mp__with_lock mp__with_lock_enter(mp_lock *lock) {
+    int code = mp_lock_acquire(lock, MP_FOREVER);
+    bool is_held = code == 0 || code == MP_EOWNERDEAD;
+    struct mp__with_lock with = {is_held ? lock : NULL, is_held};
+    return with;
+}
+static inline void mp__with_lock_leave(struct mp__with_lock *with) {
+    if (with->held)
+        mp_lock_release(with->held);
+}
+#define MP__JOIN(a, b) a##b
+#define MP__WITH_LOCK(lock, line) MP__WITH_LOCK_NAMED(lock, MP__JOIN(mp__with_, line))
+#define MP__WITH_LOCK_NAMED(lock, name)                                                            \
+    for (struct mp__with_lock name __attribute__((cleanup(mp__with_lock_leave))) =                 \
+             mp__with_lock_enter(lock);                                                            \
+         name.is_first; name.is_first = false)
+
+#endif

@@ -1,0 +1,206 @@
+/* Lock and RLock: a guard, and for RLock how deep its owner is in it.
+ * SPDX-License-Identifier: MIT */
+#include "sync/lock.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/futex.h"
+#include "reg/recover.h"
+#include "shm/heap.h"
+
+void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
+    lock->is_recursive = is_recursive;
+    lock->depth = 0;
+    atomic_init(&lock->guard.word, 0);
+    atomic_store_explicit(&lock->kind, MP__KIND_LOCK, memory_order_release);
+}
+
+static int make_lock(mp_lock **out, bool is_recursive, const char *function) {
+    if (!out)
+        return mp__fail(MP_EINVAL, "%s: out is NULL", function);
+    if (!mp__self())
+        return -ENOMEM;
+    struct lock_shared *lock = mp__heap_alloc(sizeof *lock);
+    if (!lock)
+        return -ENOMEM;
+    mp__lock_init(lock, is_recursive);
+    MP__POINT("lock.new.filled");
+    mp__heap_publish(lock);
+    *out = lock;
+    return 0;
+}
+
+int mp_lock_new(mp_lock **out, mp_context *context) {
+    (void)context;
+    return make_lock(out, false, __func__);
+}
+
+int mp_rlock_new(mp_lock **out, mp_context *context) {
+    (void)context;
+    return make_lock(out, true, __func__);
+}
+
+/* An RLock that is ours already. */
+static int go_deeper(struct lock_shared *lock) {
+    if (lock->depth == UINT32_MAX)
+        return mp__fail(MP_EINVAL, "mp_lock_acquire: this thread has taken the RLock %u times",
+                        lock->depth);
+    lock->depth++;
+    return 0;
+}
+
+/* A Lock has no depth: it may have been released by another thread, and even freed, by now. */
+static void begin_depth(struct lock_shared *lock) {
+    if (lock->is_recursive)
+        lock->depth = 1;
+}
+
+/* The guard was not free at first sight; the holding is written. */
+static int wait_for_lock(struct lock_shared *lock, struct thread_shared *self, double timeout) {
+    mp__time deadline;
+    int code = mp__deadline(&deadline, timeout);
+    if (code == 0)
+        code = mp__guard_wait(&lock->guard, self, deadline);
+    if (code < 0 && code != MP_EOWNERDEAD) {
+        mp__unhold(self, MP__HOLDING_LOCK, lock);
+        return code == MP_ETIMEDOUT
+                   ? mp__fail(code, "mp_lock_acquire: not free within %g seconds", timeout)
+                   : code;
+    }
+    begin_depth(lock);
+    if (code == MP_EOWNERDEAD)
+        mp__fail(code, "mp_lock_acquire: the lock is held now, but its last owner died holding it");
+    return code;
+}
+
+int mp_lock_acquire(mp_lock *lock, double timeout) {
+    int code = mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock");
+    if (code < 0)
+        return code;
+    struct thread_shared *self = mp__self();
+    if (!self)
+        return -ENOMEM;
+    if (isnan(timeout))
+        return mp__fail(MP_EINVAL, "mp_lock_acquire: the timeout is not a number");
+    if (lock->is_recursive && mp__lock_is_mine(lock, self))
+        return go_deeper(lock);
+    code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    if (__builtin_expect(code == MP_ETIMEDOUT, 0))
+        return wait_for_lock(lock, self, timeout);
+    if (code == 0)
+        begin_depth(lock);
+    return code;
+}
+
+/* Somebody else's Lock: make it ours first, so that at every moment the list of its owner names it.
+ */
+static int take_over(struct lock_shared *lock, struct thread_shared *self) {
+    if (!mp__hold(self, MP__HOLDING_LOCK, lock))
+        return -ENOMEM;
+    MP__POINT("lock.take_over.held");
+    uint32_t word = atomic_load_explicit(&lock->guard.word, memory_order_relaxed);
+    uint32_t owner;
+    do {
+        owner = word & MP__GUARD_OWNER;
+        if (owner == 0) {
+            mp__unhold(self, MP__HOLDING_LOCK, lock);
+            return mp__fail(MP_EINVAL, "mp_lock_release: the lock is not held by anyone");
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&lock->guard.word, &word,
+                                                    (word & ~MP__GUARD_OWNER) | self->index,
+                                                    memory_order_acquire, memory_order_relaxed));
+    MP__POINT("lock.take_over.taken");
+    mp__unhold_of(owner, MP__HOLDING_LOCK, lock);
+    MP__POINT("lock.take_over.erased");
+    return 0;
+}
+
+static int release_of_other(struct lock_shared *lock, struct thread_shared *self) {
+    int code = take_over(lock, self);
+    if (code < 0)
+        return code;
+    if (mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
+        return 0;
+    return mp__fail(MP_EINVAL,
+                    "mp_lock_release: another thread released the lock at the same time");
+}
+
+static int release_recursive(struct lock_shared *lock, struct thread_shared *self) {
+    if (!mp__lock_is_mine(lock, self))
+        return mp__fail(MP_EOWNER, "mp_lock_release: this thread does not hold the RLock");
+    if (--lock->depth == 0)
+        mp__guard_release(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    return 0;
+}
+
+int mp_lock_release(mp_lock *lock) {
+    int code = mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock");
+    if (code < 0)
+        return code;
+    struct thread_shared *self = mp__self();
+    if (!self)
+        return -ENOMEM;
+    if (lock->is_recursive)
+        return release_recursive(lock, self);
+    if (mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
+        return 0;
+    return release_of_other(lock, self);
+}
+
+bool mp_lock_locked(const mp_lock *lock) {
+    return mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock") == 0 &&
+           mp__guard_owner(&lock->guard) != 0;
+}
+
+void mp_lock_free(mp_lock *lock) {
+    if (!lock || mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock") < 0 || !mp__self())
+        return;
+    mp__object_free(lock);
+}
+
+uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
+    uint32_t depth = lock->depth;
+    mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    return depth;
+}
+
+int mp__lock_enter_again(struct lock_shared *lock, struct thread_shared *self, uint32_t depth) {
+    int code = mp__guard_acquire(&lock->guard, self, MP__HOLDING_LOCK, lock, MP__NEVER);
+    if (lock->is_recursive)
+        lock->depth = depth;
+    return code;
+}
+
+void mp__lock_release_dead(struct lock_shared *lock) {
+    struct thread_shared *self = mp__self();
+    assert(mp__lock_is_mine(lock, self));
+    if (lock->is_recursive && --lock->depth > 0)
+        return;
+    mp__guard_recover(&lock->guard, self->index, true);
+    mp__unhold(self, MP__HOLDING_LOCK, lock);
+}
+
+int mp__lock_check(const struct lock_shared *lock) {
+    if (!mp__kind_is(lock, MP__KIND_LOCK))
+        return mp__fail(MP_ESTATE, "lock %p: not a lock", (const void *)lock);
+    uint32_t word = atomic_load(&lock->guard.word);
+    if (word & ~(MP__GUARD_WAITERS | MP__GUARD_DEAD | MP__GUARD_OWNER))
+        return mp__fail(MP_ESTATE, "lock %p: strange word %x", (const void *)lock, word);
+    if ((word & MP__GUARD_DEAD) && (word & MP__GUARD_OWNER))
+        return mp__fail(MP_ESTATE, "lock %p: held and dead at once", (const void *)lock);
+    if ((word & MP__GUARD_OWNER) > mp__thread_high())
+        return mp__fail(MP_ESTATE, "lock %p: held by nobody", (const void *)lock);
+    return 0;
+}
+
+/* A lock that was freed meanwhile is no lock any more; one that is somebody else's now only gets a
+ * wake-up too many. */
+static void recover_lock(void *object, uint32_t dead_thread) {
+    struct lock_shared *lock = object;
+    if (mp__kind_is(lock, MP__KIND_LOCK))
+        mp__guard_recover(&lock->guard, dead_thread, true);
+}
+MP__RECOVER(MP__HOLDING_LOCK, recover_lock)

@@ -1,0 +1,168 @@
+/* Semaphore: a word of units, and whether somebody sleeps for one.
+ * SPDX-License-Identifier: MIT
+ *
+ *      31 ............ 1      0
+ *    +------------------+----------+
+ *    | units            | sleepers |
+ *    +------------------+----------+
+ *
+ * Nothing is written down about who has a unit: it is given back by anyone, or never. */
+#include "mp/sync.h"
+
+#include <errno.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/cpu.h"
+#include "os/futex.h"
+#include "reg/recover.h"
+#include "reg/thread.h"
+#include "shm/heap.h"
+#include "sync/kind.h"
+#include "sync/semaphore.h"
+
+#define SLEEPERS UINT32_C(1)
+#define UNIT UINT32_C(2)
+enum { SPIN_PAUSES = 100 };
+
+struct semaphore_shared {
+    _Alignas(16) mp__kind_word kind; /* MP__KIND_SEMAPHORE */
+    uint32_t most;                   /* units it may count: MP_SEMAPHORE_MAX, bounded: at first */
+    _Atomic uint32_t word;           /* as drawn above */
+};
+
+static int make_semaphore(mp_semaphore **out, unsigned value, uint32_t most, const char *function) {
+    if (!out)
+        return mp__fail(MP_EINVAL, "%s: out is NULL", function);
+    if (value > MP_SEMAPHORE_MAX)
+        return mp__fail(MP_EINVAL, "%s: value %u is more than %u", function, value,
+                        MP_SEMAPHORE_MAX);
+    struct semaphore_shared *semaphore = mp__self() ? mp__heap_alloc(sizeof *semaphore) : NULL;
+    if (!semaphore)
+        return -ENOMEM;
+    semaphore->most = most;
+    atomic_init(&semaphore->word, value * UNIT);
+    atomic_store(&semaphore->kind, MP__KIND_SEMAPHORE);
+    MP__POINT("semaphore.new.filled");
+    mp__heap_publish(semaphore);
+    *out = semaphore;
+    return 0;
+}
+
+int mp_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value) {
+    (void)context;
+    return make_semaphore(out, value, MP_SEMAPHORE_MAX, __func__);
+}
+
+int mp_bounded_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value) {
+    (void)context;
+    return make_semaphore(out, value, value, __func__);
+}
+
+/* Take a unit of those in *word, setting `mark`; false: there is none, *word is what was seen. */
+static bool take_unit(mp_semaphore *semaphore, uint32_t *word, uint32_t mark) {
+    while (*word >= UNIT)
+        if (atomic_compare_exchange_weak_explicit(&semaphore->word, word, (*word - UNIT) | mark,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static uint32_t spin_while_empty(mp_semaphore *semaphore) {
+    uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+    if (mp__cpu_is_alone())
+        return word;
+    for (int i = 0; i < SPIN_PAUSES && word == 0; i++) { /* neither units nor sleepers */
+        mp__cpu_pause();
+        word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+    }
+    return word;
+}
+
+/* One wake-up may serve for several units, and a release takes the mark away for all: so a sleeper
+ * that got its unit leaves the mark behind it and wakes the next one while units remain. */
+static int wait_for_unit(mp_semaphore *semaphore, mp__time deadline) {
+    uint32_t word = spin_while_empty(semaphore);
+    uint32_t mark = 0;
+    for (;;) {
+        if (take_unit(semaphore, &word, mark))
+            break;
+        if (!(word & SLEEPERS)) {
+            if (!atomic_compare_exchange_weak_explicit(&semaphore->word, &word, word | SLEEPERS,
+                                                       memory_order_relaxed, memory_order_relaxed))
+                continue;
+            MP__POINT("semaphore.acquire.announced");
+        }
+        mark = SLEEPERS;
+        int code = mp__sleep(&semaphore->word, SLEEPERS, 0, deadline);
+        MP__POINT("semaphore.acquire.awake");
+        word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+        if (code == MP_ETIMEDOUT && word < UNIT)
+            return code;
+    }
+    MP__POINT("semaphore.acquire.taken");
+    if (mark && word >= 2 * UNIT) /* word: before we took ours */
+        mp__futex_wake(&semaphore->word, 1);
+    return 0;
+}
+
+int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
+    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
+    if (code < 0)
+        return code;
+    mp__time deadline;
+    uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+    if (timeout >= 0 && take_unit(semaphore, &word, 0))
+        return 0;
+    code = mp__deadline(&deadline, timeout);
+    if (code < 0)
+        return code;
+    code = deadline > 0 ? wait_for_unit(semaphore, deadline)
+                        : (take_unit(semaphore, &word, 0) ? 0 : MP_ETIMEDOUT);
+    if (code == MP_ETIMEDOUT)
+        mp__fail(code, "mp_semaphore_acquire: no unit within %g seconds", timeout);
+    return code;
+}
+
+int mp_semaphore_release(mp_semaphore *semaphore, unsigned n) {
+    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
+    if (code < 0)
+        return code;
+    if (n == 0)
+        return mp__fail(MP_EINVAL, "mp_semaphore_release: n is 0");
+    uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+    do {
+        uint32_t units = word / UNIT;
+        if (units > semaphore->most || n > semaphore->most - units)
+            return mp__fail(MP_EINVAL, "mp_semaphore_release: %u units and %u more exceed %u",
+                            units, n, semaphore->most);
+    } while (!atomic_compare_exchange_weak_explicit(&semaphore->word, &word,
+                                                    (word & ~SLEEPERS) + n * UNIT,
+                                                    memory_order_release, memory_order_relaxed));
+    MP__POINT("semaphore.release.added");
+    if (word & SLEEPERS)
+        mp__futex_wake(&semaphore->word, (int)n);
+    return 0;
+}
+
+int mp_semaphore_value(const mp_semaphore *semaphore) {
+    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
+    return code < 0 ? code
+                    : (int)(atomic_load_explicit(&semaphore->word, memory_order_acquire) / UNIT);
+}
+
+void mp_semaphore_free(mp_semaphore *semaphore) {
+    if (semaphore && mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore") == 0 &&
+        mp__self())
+        mp__object_free(semaphore);
+}
+
+int mp__semaphore_check(const mp_semaphore *semaphore) {
+    if (!mp__kind_is(semaphore, MP__KIND_SEMAPHORE))
+        return mp__fail(MP_ESTATE, "semaphore %p: not a semaphore", (const void *)semaphore);
+    uint32_t units = atomic_load(&semaphore->word) / UNIT;
+    if (units > semaphore->most)
+        return mp__fail(MP_ESTATE, "semaphore %p: %u units of at most %u", (const void *)semaphore,
+                        units, semaphore->most);
+    return 0;
+}

@@ -1,0 +1,132 @@
+/* Enlisting, sleeping and notifying by way of the thread records.
+ * SPDX-License-Identifier: MIT */
+#include "sync/waiters.h"
+
+#include <errno.h>
+
+#include "mp/base.h"
+
+#include "base/point.h"
+#include "os/futex.h"
+#include "reg/recover.h"
+
+#define FIRST_SLICE (MP__SECOND / 20)
+#define LONGEST_SLICE (MP__SECOND * 4 / 5)
+
+static bool waits_for(const struct thread_shared *record, const void *object) {
+    return atomic_load(&record->wait_on) == (uint64_t)(uintptr_t)object &&
+           atomic_load(&record->wait_state) == MP__WAIT_WAITING;
+}
+
+int mp__waiter_enlist(struct thread_shared *self, enum mp__holding_kind kind, const void *object,
+                      uint64_t ticket) {
+    if (!mp__hold(self, kind, object))
+        return -ENOMEM;
+    atomic_store(&self->wait_ticket, ticket);
+    atomic_store(&self->wait_state, MP__WAIT_WAITING);
+    MP__POINT("waiter.enlist.state");
+    atomic_store(&self->wait_on, (uint64_t)(uintptr_t)object);
+    MP__POINT("waiter.enlist.done");
+    return 0;
+}
+
+void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, const void *object) {
+    atomic_store(&self->wait_on, 0);
+    MP__POINT("waiter.leave.off");
+    atomic_store(&self->wait_state, MP__WAIT_NONE);
+    mp__unhold(self, kind, object);
+}
+
+/* Whose death in the guard somebody has to notice; the sleepers do, for there may be nobody else.
+ */
+static bool has_dead_owner(const struct mp__guard *guard) {
+    if (atomic_load_explicit(&guard->word, memory_order_relaxed) & MP__GUARD_DEAD)
+        return true;
+    uint32_t owner = mp__guard_owner(guard);
+    return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner);
+}
+
+int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
+                     mp__time deadline) {
+    mp__time slice = FIRST_SLICE;
+    while (atomic_load_explicit(&self->wait_state, memory_order_acquire) == MP__WAIT_WAITING) {
+        mp__time now = mp__now();
+        if (deadline <= now)
+            return MP_ETIMEDOUT;
+        mp__time until = deadline - now < slice ? deadline : now + slice;
+        mp__futex_wait(&self->wait_state, MP__WAIT_WAITING, until);
+        MP__POINT("waiter.sleep.awake");
+        if (has_dead_owner(guard) && tells_death)
+            return MP_EOWNERDEAD;
+        slice = slice * 2 < LONGEST_SLICE ? slice * 2 : LONGEST_SLICE;
+    }
+    return 0;
+}
+
+bool mp__waiter_give_up(struct thread_shared *self) {
+    uint32_t state = MP__WAIT_WAITING;
+    return atomic_compare_exchange_strong(&self->wait_state, &state, MP__WAIT_NONE);
+}
+
+/* A dead one that asks for it is skipped; one that dies after it was notified passes it on when it
+ * is recovered. */
+struct thread_shared *mp__waiter_first(const void *object, uint64_t floor) {
+    struct thread_shared *first = NULL;
+    uint64_t lowest = 0;
+    uint32_t high = mp__thread_high();
+    for (uint32_t i = 1; i <= high; i++) {
+        struct thread_shared *record = mp__thread_at(i);
+        if (!waits_for(record, object))
+            continue;
+        uint64_t ticket = atomic_load(&record->wait_ticket);
+        if (ticket >= floor && (!first || ticket < lowest) && mp__thread_is_alive(i)) {
+            first = record;
+            lowest = ticket;
+        }
+    }
+    return first;
+}
+
+uint32_t mp__waiter_count(const void *object) {
+    uint32_t count = 0;
+    uint32_t high = mp__thread_high();
+    for (uint32_t i = 1; i <= high; i++)
+        count += waits_for(mp__thread_at(i), object) && mp__thread_is_alive(i);
+    return count;
+}
+
+bool mp__waiter_notify(struct thread_shared *waiter) {
+    uint32_t state = MP__WAIT_WAITING;
+    if (!atomic_compare_exchange_strong(&waiter->wait_state, &state, MP__WAIT_NOTIFIED))
+        return false;
+    MP__POINT("waiter.notify.told");
+    mp__futex_wake(&waiter->wait_state, MP__WAKE_ALL);
+    return true;
+}
+
+void mp__waiter_notify_all(const void *object, const uint64_t *ticket) {
+    uint32_t high = mp__thread_high();
+    for (uint32_t i = 1; i <= high; i++) {
+        struct thread_shared *record = mp__thread_at(i);
+        if (!waits_for(record, object) || !mp__thread_is_alive(i))
+            continue;
+        if (ticket)
+            atomic_store(&record->wait_ticket, *ticket);
+        mp__waiter_notify(record);
+    }
+}
+
+bool mp__waiter_was_notified(uint32_t dead_thread, const void *object) {
+    struct thread_shared *record = mp__thread_at(dead_thread);
+    return atomic_load(&record->wait_on) == (uint64_t)(uintptr_t)object &&
+           atomic_load(&record->wait_state) == MP__WAIT_NOTIFIED;
+}
+
+void mp__waiter_erase(uint32_t dead_thread, const void *object) {
+    struct thread_shared *record = mp__thread_at(dead_thread);
+    if (atomic_load(&record->wait_on) != (uint64_t)(uintptr_t)object)
+        return;
+    MP__POINT("waiter.erase.begun");
+    atomic_store(&record->wait_on, 0);
+    atomic_store(&record->wait_state, MP__WAIT_NONE);
+}

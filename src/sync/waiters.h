@@ -1,0 +1,49 @@
+/* Who waits for an object: the thread records that say so. No list and no count that a death could
+ * make wrong. SPDX-License-Identifier: MIT
+ *
+ *     waiter                                    who notifies, holding the object's lock
+ *     mp__waiter_enlist(self, kind, o, ticket); while ((w = mp__waiter_first(o, 0)))
+ *     release the lock;                             mp__waiter_notify(w);
+ *     mp__waiter_sleep(self, lock, deadline);
+ *     take the lock;
+ *     mp__waiter_leave(self, kind, o);
+ *
+ * wait_state goes WAITING -> NOTIFIED by whoever notifies, or WAITING -> NONE by the waiter itself,
+ * by compare-and-swap: exactly one of them has decided. The ticket may be changed, by the lock's
+ * holder, while the state is WAITING. */
+#ifndef MP__SYNC_WAITERS_H
+#define MP__SYNC_WAITERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "os/clock.h"
+#include "reg/holding.h"
+#include "sync/guard.h"
+
+/* -ENOMEM: no room for the holding. `kind` is the holding's. */
+int mp__waiter_enlist(struct thread_shared *self, enum mp__holding_kind kind, const void *object,
+                      uint64_t ticket);
+void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
+
+/* Until notified: 0. MP_ETIMEDOUT: not in time. MP_EOWNERDEAD: the guard's owner has died in it,
+ * and was recovered, or a dead owner's mark is on it; only when `tells_death`, else it is recovered
+ * silently. After a code < 0 the state may have become NOTIFIED meanwhile: see mp__waiter_give_up.
+ */
+int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
+                     mp__time deadline);
+bool mp__waiter_give_up(struct thread_shared *self); /* false: it was notified after all */
+
+/* The living waiter with the lowest ticket that is not below `floor`; NULL: none. */
+struct thread_shared *mp__waiter_first(const void *object, uint64_t floor);
+uint32_t mp__waiter_count(const void *object);
+bool mp__waiter_notify(struct thread_shared *waiter); /* false: it has just given up */
+void mp__waiter_notify_all(const void *object,
+                           const uint64_t *ticket); /* ticket: NULL, or what all get first */
+
+/* For recovery: take a dead thread off the object. true: it had been notified, and nobody learned
+ * of it. */
+bool mp__waiter_was_notified(uint32_t dead_thread, const void *object);
+void mp__waiter_erase(uint32_t dead_thread, const void *object);
+
+#endif
