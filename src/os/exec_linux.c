@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "os/inherit.h"
+#include "os/sanitizer.h"
 
 #define STACK_BYTES (64 * 1024)
 #define SIGNALS 64 /* the kernel's, whatever libc hides of them */
@@ -28,13 +29,23 @@
 #define SYS_close_range 436 /* the same number on every architecture */
 #endif
 
+/* A child in our memory would make TSan believe that this process was forked. */
+#if defined(MP__UNDER_TSAN)
+#define CLONE_FLAGS (CLONE_VFORK | SIGCHLD)
+#define MAP_FLAGS (MAP_SHARED | MAP_ANONYMOUS)
+#else
+#define CLONE_FLAGS (CLONE_VM | CLONE_VFORK | SIGCHLD)
+#define MAP_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK)
+#endif
+
 #define NOT_INSTRUMENTED __attribute__((no_sanitize_address, no_sanitize_thread))
 
 extern char **environ;
 
 struct launch {
-    const struct mp__exec *exec; /* what to start */
-    volatile int error;          /* errno, written by the child when it could not */
+    const struct mp__exec *exec;          /* what to start */
+    volatile int error;                   /* errno, written by the child when it could not */
+    _Alignas(64) char stack[STACK_BYTES]; /* the child's */
 };
 
 /* All zeros is the default disposition, in every architecture's layout. */
@@ -76,28 +87,27 @@ NOT_INSTRUMENTED static int run_child(void *argument) {
 }
 
 /* Every signal, also those that libc keeps for itself and lets nobody block. */
-static pid_t clone_blocked(struct launch *launch, char *stack) {
+static pid_t clone_blocked(struct launch *launch) {
     uint64_t all = ~UINT64_C(0), before;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, (size_t)SIGNAL_SET_BYTES);
-    pid_t pid = clone(run_child, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, launch);
+    pid_t pid = clone(run_child, launch->stack + STACK_BYTES, CLONE_FLAGS, launch);
     int error = errno;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, (size_t)SIGNAL_SET_BYTES);
     return pid < 0 ? -error : pid;
 }
 
 pid_t mp__child_exec(const struct mp__exec *exec) {
-    struct launch launch = {exec, 0};
-    char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED)
+    struct launch *launch = mmap(NULL, sizeof *launch, PROT_READ | PROT_WRITE, MAP_FLAGS, -1, 0);
+    if (launch == MAP_FAILED)
         return -errno;
-    pid_t pid = clone_blocked(&launch, stack);
-    munmap(stack, STACK_BYTES);
-    if (pid < 0 || launch.error == 0)
+    launch->exec = exec;
+    pid_t pid = clone_blocked(launch);
+    int error = launch->error, code;
+    munmap(launch, sizeof *launch);
+    if (pid < 0 || error == 0)
         return pid;
-    int code;
     mp__child_reap(pid, true, &code);
-    return -launch.error;
+    return -error;
 }
 
 /* O_PATH: a program may be executable without being readable. */

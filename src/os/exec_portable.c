@@ -72,9 +72,19 @@ static int read_error(int report) {
     return got == (ssize_t)sizeof error ? error : 0;
 }
 
+/* Before the pipe takes the numbers of closed ones. */
+static int check_descriptors(const struct mp__exec *exec) {
+    for (size_t i = 0; i < exec->descriptor_count; i++)
+        if (fcntl(exec->descriptors[i], F_GETFD) < 0)
+            return -errno;
+    return 0;
+}
+
 pid_t mp__child_exec(const struct mp__exec *exec) {
     int report[2];
-    int code = mp__descriptor_pipe(report);
+    int code = check_descriptors(exec);
+    if (code == 0)
+        code = mp__descriptor_pipe(report);
     if (code < 0)
         return code;
     pid_t pid = fork_blocked(exec, report[1]);

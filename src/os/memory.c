@@ -2,16 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "os/memory.h"
 
+#include "os/sanitizer.h"
+
 #define GIB (UINT64_C(1) << 30)
 #define TIB (UINT64_C(1) << 40)
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
 
 struct candidate_range {
     uint64_t start; /* address of the first candidate */
@@ -20,7 +14,7 @@ struct candidate_range {
 };
 
 static const struct candidate_range ranges[] = {
-#if defined(UNDER_TSAN)
+#if defined(MP__UNDER_TSAN)
     /* On x86-64 TSan gives programs only what lies below 0x80_0000_0000, beside the ends of the
        address space. */
     {UINT64_C(0x1000000000), 64 * GIB, 6},

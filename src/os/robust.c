@@ -47,12 +47,14 @@ bool mp__robust_is_held(struct mp__robust *mutex) {
 
 #else
 
-/* POSIX can only try to take it. A lock left by the dead is then let go without making it
- * consistent: it cannot be locked ever again and all later calls say false, until mp__robust_init.
- * Whoever asks in that same moment is told true, and false the next time; that errs on the safe
- * side. */
+/* POSIX can only try to take it. What the dead left is made consistent and let go, so that all
+ * later calls say false (were it left inconsistent, glibc's trylock would fail the first time and
+ * keep the lock). Whoever asks in that same moment is told true, and false the next time; that errs
+ * on the safe side. */
 bool mp__robust_is_held(struct mp__robust *mutex) {
     int error = pthread_mutex_trylock(&mutex->mutex);
+    if (error == EOWNERDEAD)
+        pthread_mutex_consistent(&mutex->mutex);
     if (error == 0 || error == EOWNERDEAD)
         pthread_mutex_unlock(&mutex->mutex);
     return error == EBUSY;

@@ -17,8 +17,8 @@ int mp__robust_lock(struct mp__robust *mutex);
 void mp__robust_unlock(struct mp__robust *mutex);
 
 /* As a life mark, held by one thread for as long as its process lives: is it held? No system call.
- * false: its holder ended (a hint: verify). In the portable backend asking makes a mutex of the
- * dead unlockable until it is initialized again. */
+ * false: its holder ended (a hint: verify). In the portable backend whoever asks first takes
+ * away what mp__robust_lock would have told. */
 bool mp__robust_is_held(struct mp__robust *mutex);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "os/child.h"
 #include "os/descriptor.h"
+#include "os/robust.h"
 
 #define PASSED_MARK "--check-what-was-passed"
 
@@ -171,30 +172,35 @@ static void test_younger_namesake_is_a_stranger(void **state) {
     assert_int_equal(mp__child_start_time(0x3fffff), 0);
 }
 
-static _Atomic int *is_alone_now; /* shared: the first thread is about to end */
+struct page {
+    struct mp__robust life; /* held by the first thread until it ends */
+    _Atomic int is_taken;   /* it has it */
+};
 
-static void *outlive_first_thread(void *arg) {
-    pthread_join(*(pthread_t *)arg, NULL);
-    *is_alone_now = 1;
+static void *live_on(void *arg) {
     while (pause() < 0)
         continue;
-    return NULL;
+    return arg;
 }
 
 static void end_first_thread(void *arg) {
-    (void)arg;
-    static pthread_t first;
+    struct page *page = arg;
     pthread_t thread;
-    first = pthread_self();
-    MPT_CHECK(pthread_create(&thread, NULL, outlive_first_thread, &first) == 0);
+    MPT_OK(mp__robust_lock(&page->life));
+    page->is_taken = 1;
+    MPT_CHECK(pthread_create(&thread, NULL, live_on, NULL) == 0);
     pthread_exit(NULL);
 }
 
+/* The lock of life tells when the thread has ended. */
 static void test_process_exists_without_its_first_thread(void **state) {
     (void)state;
-    is_alone_now = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    pid_t child = mpt_fork(end_first_thread, NULL);
-    MPT_UNTIL(*is_alone_now);
+    struct page *page =
+        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    mp__robust_init(&page->life);
+    pid_t child = mpt_fork(end_first_thread, page);
+    MPT_UNTIL(page->is_taken);
+    MPT_UNTIL(!mp__robust_is_held(&page->life));
     assert_true(mp__child_exists(child, mp__boot_time()));
     kill(child, SIGKILL);
     assert_int_equal(mpt_join(child), -SIGKILL);

@@ -79,10 +79,13 @@ static void test_map_fails_without_address_space(void **state) {
     (void)state;
     uint64_t size;
     void *address = mp__memory_candidate(0, &size);
-    if (setrlimit(RLIMIT_AS, &(struct rlimit){64 * MIB, 64 * MIB}) < 0)
-        skip();
     int descriptor = mp__memory_create(size);
-    MPT_CODE(mp__memory_map(descriptor, address, size), -ENOMEM);
+    struct rlimit before;
+    getrlimit(RLIMIT_AS, &before);
+    setrlimit(RLIMIT_AS, &(struct rlimit){64 * MIB, before.rlim_max});
+    int code = mp__memory_map(descriptor, address, size);
+    setrlimit(RLIMIT_AS, &before);
+    MPT_CODE(code, -ENOMEM);
     mp__descriptor_close(descriptor);
 }
 
