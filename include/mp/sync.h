@@ -2,33 +2,36 @@
  * SPDX-License-Identifier: MIT
  *
  *     mp_lock *lock;
- *     mp_lock_new(&lock, NULL);             // give the pointer to the children: it is good in all of them
+ *     mp_lock_new(&lock, NULL);      // give the pointer to the children: it is good in all of them
  *     MP_WITH_LOCK(lock) {
- *         (*total)++;                       // also when left by return, break or goto
+ *         (*total)++;                // also released when left by return, break or goto
  *     }
- *     mp_lock_free(lock);                   // once, when nobody uses it any more
+ *     mp_lock_free(lock);            // once, when nobody uses it any more
  *
- * All live in the family's shared memory; the pointer is the object, in every process. "Thread" is a thread of any
- * process; threads of one process are treated no differently from processes.
+ * All live in the family's shared memory; the pointer is the object, in every process. A thread is
+ * a thread of any process: threads of one process are treated no differently from processes.
  *
  * WHO MAY CALL WHAT AT ONCE
- *     everything but _free      from any thread of any process, any time; mp_event_set also from a signal handler
- *     _free                     once, when nobody is in a call on the object or will make one
- *     _new                      `context` may be any, it makes no difference to the object
+ *     _new                      any thread; `context` may be any, it makes no difference
+ *     everything but _free      any thread of any process, at any time
+ *     mp_event_set              also a signal handler
+ *     _free                     one thread, once, when nobody is in a call on the object or will be
  *
  * IF A PROCESS DIES IN THE MIDDLE OF ...
  *     holding a lock            the next acquire gets MP_EOWNERDEAD and the lock, within a second
- *     acquire, waiting          nobody notices; a wake-up it had been given goes to another one
- *     a semaphore's unit        the unit is gone, as in Python: it belongs to nobody, use a lock where that hurts
- *     condition wait            it is skipped; a notify it had been given goes to another waiter
- *     condition, holding lock   waiters that look find it: one of them returns MP_EOWNERDEAD with the lock
- *     event set, clear, wait    set or not set, never in between; waiters see it within a second
- *     barrier wait              its arrival is taken back: one more has to come
- *     a barrier's action        the barrier is broken: everybody gets MP_EBROKEN
- *     release, notify, reset    finished or not begun; others go on within a second
+ *     waiting in acquire        nobody notices; a wake-up it had been given goes to another one
+ *     having a unit of a        the unit is gone, as in Python, since it belongs to nobody; where
+ *       semaphore               that hurts use a lock
+ *     mp_condition_wait         it is skipped; a notify it had been given goes to another waiter
+ *     holding a condition       one of those who wait or acquire gets MP_EOWNERDEAD and the lock
+ *     event set, clear, wait    it is set or not, never in between; waiters see it within a second
+ *     mp_barrier_wait           its arrival is taken back: one more has to come
+ *     a barrier's action        the barrier is broken: all get MP_EBROKEN
+ *     release, notify, reset    finished or not begun; the others go on within a second
  *
- * Every function returns MP_EINVAL for an object that is NULL, freed or of another kind, or a timeout that is NaN; and a
- * thread's first call -ENOMEM or -EAGAIN when the family has no room for one more. */
+ * Every function returns MP_EINVAL for an object that is NULL, freed or of another kind and for a
+ * timeout that is NaN, and -ENOMEM when the family has no room for this thread (its first call).
+ */
 #ifndef MP_SYNC_H
 #define MP_SYNC_H
 
@@ -44,9 +47,10 @@ typedef struct barrier_shared mp_barrier;
 
 MP_BEGIN_DECLS
 
-/* -- Lock and RLock ------------------------------------------------------------------------------------------- */
+/* ---- Lock and RLock ---- */
 
-/* Make a lock. A Lock is taken once and released by anyone; an RLock belongs to its thread, which may take it again.
+/* Make a lock. A Lock is taken once and released by anyone; an RLock belongs to its thread, which
+ * may take it again.
  * returns  0; -ENOMEM
  * owns     end it with mp_lock_free
  * python   Lock(), RLock() */
@@ -54,14 +58,15 @@ int mp_lock_new(mp_lock **out, mp_context *context);
 int mp_rlock_new(mp_lock **out, mp_context *context);
 
 /* Take the lock.
- * returns  0; MP_EOWNERDEAD: it is held now, but its last owner died holding it: look at what it guards, this is said
- *          only once; MP_ETIMEDOUT: not held; MP_EINVAL: RLock taken 2^32 times
- * blocks   until it is free; a Lock that this thread holds itself is not
+ * returns  0; MP_EOWNERDEAD: it is held now, but its last owner died holding it: look at what it
+ *          guards, this is said only once; MP_ETIMEDOUT: not held; MP_EINVAL: an RLock taken 2^32
+ *          times
+ * blocks   until it is free; on a Lock that this thread holds itself too
  * python   acquire(block, timeout) */
 int mp_lock_acquire(mp_lock *lock, double timeout);
 
-/* Give it back: a Lock by any thread of any process, an RLock by its owner, as often as it was taken.
- * returns  0; MP_EINVAL: a Lock that is not held; MP_EOWNER: an RLock that is not this thread's
+/* Give it back: a Lock by any thread of any process, an RLock by its owner, as often as taken.
+ * returns  0; MP_EINVAL: a Lock that is not held; MP_EOWNER: an RLock not this thread's
  * python   release() */
 int mp_lock_release(mp_lock *lock);
 
@@ -69,93 +74,106 @@ int mp_lock_release(mp_lock *lock);
 bool mp_lock_locked(const mp_lock *lock);
 void mp_lock_free(mp_lock *lock); /* NULL: nothing */
 
-/* For a block: acquire, run it, release however it is left (end, return, break, continue, goto). After MP_EOWNERDEAD it
- * runs too; where the difference matters call mp_lock_acquire. Where the lock cannot be had (a wrong pointer) the block is
- * not run and mp_error_detail() says why.
+/* For a block: acquire, run it, release however it is left (end, return, break, continue, goto).
+ * After MP_EOWNERDEAD it runs too; where the difference matters call mp_lock_acquire. Where the
+ * lock cannot be had (a wrong pointer) the block does not run and mp_error_detail() says why.
  * python   with lock: */
 #define MP_WITH_LOCK(lock) MP__WITH_LOCK(lock, __LINE__)
 
-/* -- Semaphore ------------------------------------------------------------------------------------------------ */
+/* ---- Semaphore ---- */
 
-/* Make a counter of `value` units, 0..MP_SEMAPHORE_MAX. A bounded one refuses to count above that value.
+/* Make a counter of `value` units, 0..MP_SEMAPHORE_MAX. A bounded one never counts above `value`.
  * returns  0; MP_EINVAL: value too large; -ENOMEM
  * python   Semaphore(value), BoundedSemaphore(value) */
 int mp_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value);
 int mp_bounded_semaphore_new(mp_semaphore **out, mp_context *context, unsigned value);
 
-/* Take one unit. returns 0; MP_ETIMEDOUT. blocks until there is one. */
+/* Take one unit.
+ * returns  0; MP_ETIMEDOUT
+ * blocks   until there is one
+ * python   acquire(block, timeout) */
 int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout);
 
-/* Add `n` units, from any thread.
- * returns  0; MP_EINVAL: n is 0, or the count would exceed MP_SEMAPHORE_MAX (bounded: its first value) */
+/* Add `n` units.
+ * returns  0; MP_EINVAL: n is 0, or there would be more than MP_SEMAPHORE_MAX (bounded: than at
+ *          first)
+ * python   release() */
 int mp_semaphore_release(mp_semaphore *semaphore, unsigned n);
 
-/* Tell how many units there are now; MP_EINVAL. python get_value() */
+/* Tell how many units there are now, or MP_EINVAL. python: get_value() */
 int mp_semaphore_value(const mp_semaphore *semaphore);
 void mp_semaphore_free(mp_semaphore *semaphore); /* NULL: nothing */
 
-/* -- Condition ------------------------------------------------------------------------------------------------ */
+/* ---- Condition ---- */
 
-/* Make a condition on `lock` (Lock or RLock; not copied, to be freed after the condition); NULL: an own RLock.
+/* Make a condition on `lock`, a Lock or RLock of yours that must outlive it; NULL: an own RLock.
  * returns  0; MP_EINVAL: not a lock; -ENOMEM
  * python   Condition(lock) */
 int mp_condition_new(mp_condition **out, mp_context *context, mp_lock *lock);
-int mp_condition_acquire(mp_condition *condition, double timeout); /* as mp_lock_acquire of its lock */
-int mp_condition_release(mp_condition *condition);                 /* as mp_lock_release of its lock */
+int mp_condition_acquire(mp_condition *condition, double timeout); /* mp_lock_acquire of its lock */
+int mp_condition_release(mp_condition *condition);                 /* mp_lock_release of its lock */
 
-/* Give the lock back (an RLock completely), wait to be notified, take it again as deep as it was.
- * returns  with the lock held: 0; MP_ETIMEDOUT; MP_EOWNERDEAD: it came from an owner that died, so look at the state.
- *          Without waiting: MP_EOWNER: this thread does not hold the lock
- * blocks   also after the timeout, until the lock is free. After a death it may return without a notify
+/* Give the lock back (an RLock completely), wait to be notified, take it again as deep as before.
+ * returns  with the lock held: 0; MP_ETIMEDOUT; MP_EOWNERDEAD: its last owner died holding it, so
+ *          look at the state. At once: MP_EOWNER: this thread does not hold the lock
+ * blocks   after notify or timeout until the lock is free. After a death 0 may come without notify
  * python   wait(timeout) */
 int mp_condition_wait(mp_condition *condition, double timeout);
 
 /* Wait until `predicate(arg)`, called with the lock held, is true.
- * returns  as mp_condition_wait; 0: it is true; MP_ETIMEDOUT: it still was not. MP_EINVAL: predicate is NULL
+ * returns  0: it is true; MP_ETIMEDOUT: it still is not; MP_EOWNERDEAD, MP_EOWNER as above;
+ *          MP_EINVAL: predicate is NULL
  * python   wait_for(predicate, timeout) */
 int mp_condition_wait_for(mp_condition *condition, bool (*predicate)(void *arg), void *arg,
                           double timeout);
 
-/* Let at most `n` (or all) of those who wait now return, longest waiting first; nobody waits: no effect.
+/* Let at most `n`, or all, of those who wait return, the longest waiting first. Nobody waits: no
+ * effect.
  * returns  0; MP_EOWNER: this thread does not hold the lock
  * python   notify(n), notify_all() */
 int mp_condition_notify(mp_condition *condition, unsigned n);
 int mp_condition_notify_all(mp_condition *condition);
-void mp_condition_free(mp_condition *condition); /* its own lock too; NULL: nothing */
+void mp_condition_free(mp_condition *condition); /* with its own lock; NULL: nothing */
 
-/* -- Event ---------------------------------------------------------------------------------------------------- */
+/* ---- Event ---- */
 
-/* Make an event, not set. returns 0; -ENOMEM. python Event() */
+/* Make an event that is not set.
+ * returns  0; -ENOMEM
+ * python   Event() */
 int mp_event_new(mp_event **out, mp_context *context);
-int mp_event_set(mp_event *event);   /* everybody who waits returns, also when clear follows at once */
+int mp_event_set(mp_event *event);   /* who waits returns, also when clear follows at once */
 int mp_event_clear(mp_event *event); /* from now on wait waits */
 bool mp_event_is_set(const mp_event *event);
 
-/* Wait until it is set, or has been since the call. returns 0; MP_ETIMEDOUT. python wait(timeout) */
+/* Wait until it is set, or has been since the call.
+ * returns  0; MP_ETIMEDOUT
+ * python   wait(timeout) */
 int mp_event_wait(mp_event *event, double timeout);
 void mp_event_free(mp_event *event); /* NULL: nothing */
 
-/* -- Barrier -------------------------------------------------------------------------------------------------- */
+/* ---- Barrier ---- */
 
 typedef struct mp_barrier_options {
-    int (*action)(void *arg, size_t size); /* run by one of the threads before all go on; not 0: broken */
-    const void *arg;                       /* copied; NULL: none */
+    int (*action)(void *arg, size_t size); /* run by one thread before all go on; not 0: broken */
+    const void *arg;                       /* for action, copied into shared memory; NULL: none */
     size_t arg_size;                       /* bytes of it */
-    double timeout;                        /* 0: none. For waits with MP_FOREVER */
+    double timeout;                        /* seconds, for waits with MP_FOREVER; 0: none */
 } mp_barrier_options;
 
-/* Make a barrier for `parties` threads, 1 or more; options NULL: no action, no timeout.
- * returns  0; MP_EINVAL: no parties, too many (16383), NaN, an action in no loaded object; -ENOMEM
+/* Make a barrier for `parties` threads, 1..16383; options NULL: no action, no timeout.
+ * returns  0; MP_EINVAL: parties, a negative or NaN timeout, arg NULL with a size, an action in no
+ *          loaded object; -ENOMEM
  * python   Barrier(parties, action, timeout) */
 int mp_barrier_new(mp_barrier **out, mp_context *context, unsigned parties,
                    const mp_barrier_options *options);
 
-/* Wait until `parties` threads have come; then all go on and the barrier is new.
- * returns  0..parties-1, another number for each; MP_EBROKEN: broken before, or while waiting by abort, reset, a timeout
- *          (also this call's own) or an action that failed
+/* Wait until `parties` threads have come; then all go on, and the barrier is as new.
+ * returns  0..parties-1, another number for each; MP_EBROKEN: broken before the call, or during it
+ *          by abort, reset, an action that failed or died, or any thread's timeout, also its own
+ * blocks   the last to come runs the action, the others wait
  * python   wait(timeout) */
 int mp_barrier_wait(mp_barrier *barrier, double timeout);
-int mp_barrier_reset(mp_barrier *barrier); /* new and empty; who waits gets MP_EBROKEN */
+int mp_barrier_reset(mp_barrier *barrier); /* as new; who waits gets MP_EBROKEN */
 int mp_barrier_abort(mp_barrier *barrier); /* broken until reset; who waits gets MP_EBROKEN */
 unsigned mp_barrier_parties(const mp_barrier *barrier);   /* 0: not a barrier */
 unsigned mp_barrier_n_waiting(const mp_barrier *barrier); /* living threads in it now */
@@ -164,9 +182,9 @@ void mp_barrier_free(mp_barrier *barrier); /* NULL: nothing */
 
 MP_END_DECLS
 
-/* What MP_WITH_LOCK is made of: a loop of one turn whose variable releases the lock when it goes. */
+/* What MP_WITH_LOCK is made of: a loop of one turn whose variable releases the lock as it goes. */
 struct mp__with_lock {
-    mp_lock *held; /* NULL: it could not be had, or was given back */
+    mp_lock *held; /* NULL: it could not be had */
     bool is_first; /* the turn is still to come */
 };
 static inline struct mp__with_lock mp__with_lock_enter(mp_lock *lock) {

@@ -27,7 +27,7 @@
 
 enum phase { FILLING, ACTING, RELEASING, BREAKING, BROKEN, RESETTING, PHASE_COUNT };
 
-#define FIRST_TICKET                                                            \
+#define FIRST_TICKET \
     (UINT64_C(1) << 32) /* arrivals; below it the numbers that waiters are told \
                          */
 

@@ -148,9 +148,11 @@ int mp_condition_notify_all(mp_condition *condition) {
 }
 
 void mp_condition_free(mp_condition *condition) {
-    if (condition && mp__kind_check(condition, MP__KIND_CONDITION, __func__, "condition") == 0 &&
-        mp__self())
-        mp__object_free(condition);
+    if (!condition || !mp__self() ||
+        mp__kind_check(condition, MP__KIND_CONDITION, __func__, "condition") < 0)
+        return;
+    atomic_store(&condition->own.kind, 0);
+    mp__object_free(condition);
 }
 
 int mp__condition_check(const mp_condition *condition) {

@@ -11,8 +11,7 @@
  *         }
  *         if (mp__gate_wait(gate, ticket, deadline) < 0) time ran out;
  *     }
- *     if (slept and there is more) mp__gate_notify(gate, 1);   // pass on: one wake-up may serve
- * many
+ *     if (slept and there is more) mp__gate_notify(gate, 1);   // one wake-up may serve many
  *
  * Word: sequence << 2 | several have slept here at once << 1 | somebody sleeps. Notify without
  * sleepers costs a fence and a load. A spurious wake is allowed; a wake whose receiver or sender

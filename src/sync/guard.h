@@ -1,5 +1,5 @@
-/* A lock that knows its owner: one word. mp_lock, the two sides of a channel and the pool are built
- * on it. SPDX-License-Identifier: MIT
+/* A lock that knows its owner: one word. mp_lock, both sides of a channel and the pool rest on it.
+ * SPDX-License-Identifier: MIT
  *
  *      31       30     29 ........ 14   13 ......... 0
  *    +---------+------+----------------+--------------+

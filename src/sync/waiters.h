@@ -1,5 +1,5 @@
-/* Who waits for an object: the thread records that say so. No list and no count that a death could
- * make wrong. SPDX-License-Identifier: MIT
+/* Who waits for an object: the thread records that say so, no list or count a death makes wrong.
+ * SPDX-License-Identifier: MIT
  *
  *     waiter                                    who notifies, holding the object's lock
  *     mp__waiter_enlist(self, kind, o, ticket); while ((w = mp__waiter_first(o, 0)))
