@@ -134,13 +134,13 @@ static int move_item(mp_array *array, void *to, const void *from) {
 }
 
 int mp_array_get(mp_array *array, ptrdiff_t index, void *out) {
-    char *item;
+    char *item = NULL;
     int code = find_item(array, index, out, &item, __func__);
     return code < 0 ? code : move_item(array, out, item);
 }
 
 int mp_array_set(mp_array *array, ptrdiff_t index, const void *item) {
-    char *place;
+    char *place = NULL;
     int code = find_item(array, index, item, &place, __func__);
     return code < 0 ? code : move_item(array, place, item);
 }
