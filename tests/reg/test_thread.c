@@ -101,6 +101,20 @@ static void test_forked_child_has_a_record_of_its_own(void **state) {
     assert_int_equal(mp__registry_check(), 0);
 }
 
+static void *exit_after(void *thread) {
+    MPT_CHECK(pthread_join(*(pthread_t *)thread, NULL) == 0);
+    _exit(0);
+}
+
+/* End this thread and then the process. */
+static void end_thread_and_process(void) {
+    static pthread_t self;
+    pthread_t last;
+    self = pthread_self();
+    MPT_CHECK(pthread_create(&last, NULL, exit_after, &self) == 0);
+    pthread_exit(NULL);
+}
+
 static void *fork_in_thread(void *arg) {
     uint32_t mine;
     (void)arg;
@@ -110,7 +124,7 @@ static void *fork_in_thread(void *arg) {
         uint32_t other;
         get_index(&other);
         MPT_CHECK(other != mine);
-        pthread_exit(NULL); /* its destructor gives back the child's record, not the parent's */
+        end_thread_and_process(); /* gives back the child's record, not the parent's */
     }
     MPT_CHECK(mpt_join(pid) == 0);
     MPT_CHECK(mp__thread_is_alive(mine));
