@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "mp/base.h"
+#include "os/cpu.h"
 
 void mp__robust_init(struct mp__robust *mutex) {
     pthread_mutexattr_t attributes;
@@ -34,6 +35,17 @@ void mp__robust_unlock(struct mp__robust *mutex) {
     (void)error;
 }
 
+/* Trying, not locking: held for life it would look like half of a deadlock to those who check the
+ * order of locks. */
+void mp__robust_mark(struct mp__robust *mutex) {
+    int error;
+    while ((error = pthread_mutex_trylock(&mutex->mutex)) == EBUSY)
+        mp__cpu_pause();
+    assert(error == 0 || error == EOWNERDEAD);
+    if (error == EOWNERDEAD)
+        pthread_mutex_consistent(&mutex->mutex);
+}
+
 #if defined(__GLIBC__) && !defined(MP__PORTABLE)
 
 #define OWNER_MASK \
@@ -43,6 +55,21 @@ void mp__robust_unlock(struct mp__robust *mutex) {
  * glibc's ABI. */
 bool mp__robust_is_held(struct mp__robust *mutex) {
     return (__atomic_load_n(&mutex->mutex.__data.__lock, __ATOMIC_ACQUIRE) & OWNER_MASK) != 0;
+}
+
+#define WAITERS 0x80000000 /* FUTEX_WAITERS: the kernel wakes at the holder's end, libc at unlock \
+                            */
+
+/* What libc does before it sleeps for the lock. */
+bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out) {
+    uint32_t *word = (uint32_t *)&mutex->mutex.__data.__lock;
+    uint32_t value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    while ((value & OWNER_MASK) && !(value & WAITERS))
+        if (__atomic_compare_exchange_n(word, &value, value | WAITERS, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            value |= WAITERS;
+    *out = (struct mp__wait_word){(_Atomic uint32_t *)word, value};
+    return value & OWNER_MASK;
 }
 
 #else
@@ -58,6 +85,12 @@ bool mp__robust_is_held(struct mp__robust *mutex) {
     if (error == 0 || error == EOWNERDEAD)
         pthread_mutex_unlock(&mutex->mutex);
     return error == EBUSY;
+}
+
+bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out) {
+    (void)mutex;
+    (void)out;
+    return false;
 }
 
 #endif
