@@ -166,8 +166,7 @@ static int enter_slot(mp__member_ref ref) {
         next = make_status(epoch_of(ref), parent_of(status), MP__MEMBER_RUNNING);
     } while (!atomic_compare_exchange_strong(&slot->status, &status, next));
     MP__POINT("member.enter.running");
-    (void)mp__robust_lock(
-        &slot->life); /* whether its last holder died does not matter: it guards nothing */
+    mp__robust_mark(&slot->life);
     atomic_store(&slot->life_is_lost, 0);
     MP__POINT("member.enter.alive");
     here.life_thread = pthread_self();

@@ -13,9 +13,6 @@
 #include "reg/registry.h"
 #include "shm/heap.h"
 
-#define FIRST_SLICE (MP__SECOND / 20)
-#define LAST_SLICE (MP__SECOND / 10 * 8)
-
 static _Thread_local mp__member_ref dying; /* whom this thread is recovering; 0 nobody */
 
 bool mp__recover_is_running(void) {
@@ -94,19 +91,67 @@ void mp__recover_all(void) {
     }
 }
 
-/* How long this thread's next slice is: longer each time it comes back for the same thing in vain.
- */
+/* How long a sleep may last before we look round by ourselves: at first, and at most. */
+struct pace {
+    mp__time first; /* ns */
+    mp__time last;  /* ns, reached by doubling */
+};
+
+/* Nobody's death matters, or the kernel tells of it: only lost wake-ups are to be found. */
+static const struct pace calm = {MP__SECOND / 20, MP__SECOND / 10 * 8};
+/* The owner's death is seen by nothing but our looking. */
+static const struct pace alert = {MP__SECOND / 1000, MP__SECOND / 20};
+
+/* Slices grow while a thread comes back for the same thing in vain. */
 static _Thread_local struct {
-    const _Atomic uint32_t *word; /* slept on last */
+    const struct pace *pace;      /* of the last sleep */
+    const _Atomic uint32_t *word; /* slept on */
     uint32_t expected;            /* its value then */
-    mp__time slice; /* length of the slice, when it passed without a wake; 0 it did not */
+    mp__time slice;               /* how long it was, when it passed without a wake; 0 it did not */
 } last_sleep;
 
-static mp__time next_slice(const _Atomic uint32_t *word, uint32_t expected) {
-    if (last_sleep.slice == 0 || last_sleep.word != word || last_sleep.expected != expected)
-        return FIRST_SLICE;
+static mp__time next_slice(const struct pace *pace, const _Atomic uint32_t *word,
+                           uint32_t expected) {
+    if (last_sleep.slice == 0 || last_sleep.pace != pace || last_sleep.word != word ||
+        last_sleep.expected != expected)
+        return pace->first;
     mp__time slice = last_sleep.slice * 2;
-    return slice < LAST_SLICE ? slice : LAST_SLICE;
+    return slice < pace->last ? slice : pace->last;
+}
+
+/* Can the kernel tell us of the death of that thread's process? Not when the thread that entered
+ * has ended before. */
+static bool watch_owner(uint32_t owner, struct mp__wait_word *out) {
+    mp__member_ref ref = atomic_load(&mp__thread_at(owner)->member);
+    struct member_shared *slot = mp__member_at(mp__member_index(ref));
+    return ref != 0 && atomic_load(&slot->life_is_lost) != ref >> 32 &&
+           mp__robust_watch(&slot->life, out);
+}
+
+/* The kernel wakes one: of those who wait for other things of the same process it knows nothing. */
+static int wait_watching(const struct mp__wait_word words[2], mp__time until) {
+    int code = mp__futex_wait_any(words, 2, until);
+    if (atomic_load(words[1].word) != words[1].expected)
+        mp__futex_wake(words[1].word, MP__WAKE_ALL);
+    return code;
+}
+
+static int sleep_slice(_Atomic uint32_t *word, uint32_t expected, uint32_t owner,
+                       mp__time deadline) {
+    struct mp__wait_word words[2] = {{word, expected}};
+    bool is_watched = owner != 0 && watch_owner(owner, &words[1]);
+    const struct pace *pace = owner == 0 || is_watched ? &calm : &alert;
+    mp__time now = mp__now();
+    if (now >= deadline)
+        return MP_ETIMEDOUT;
+    mp__time slice = next_slice(pace, word, expected);
+    mp__time until = deadline - now < slice ? deadline : now + slice;
+    int code = is_watched ? wait_watching(words, until) : mp__futex_wait(word, expected, until);
+    last_sleep.pace = pace;
+    last_sleep.word = word;
+    last_sleep.expected = expected;
+    last_sleep.slice = code == MP_ETIMEDOUT ? slice : 0;
+    return code == MP_ETIMEDOUT && until == deadline ? MP_ETIMEDOUT : 0;
 }
 
 /* One slice. The caller looks again and comes back: what it waits for may have come without the
@@ -114,17 +159,10 @@ static mp__time next_slice(const _Atomic uint32_t *word, uint32_t expected) {
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline) {
     if (atomic_load(word) != expected)
         return 0;
+    if (owner >= MP__THREAD_MAX)
+        owner = 0;
     if (owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner) &&
         atomic_load(word) != expected)
         return 0;
-    mp__time now = mp__now();
-    if (now >= deadline)
-        return MP_ETIMEDOUT;
-    mp__time slice = next_slice(word, expected);
-    mp__time until = deadline - now < slice ? deadline : now + slice;
-    int code = mp__futex_wait(word, expected, until);
-    last_sleep.word = word;
-    last_sleep.expected = expected;
-    last_sleep.slice = code == MP_ETIMEDOUT ? slice : 0;
-    return code == MP_ETIMEDOUT && until == deadline ? MP_ETIMEDOUT : 0;
+    return sleep_slice(word, expected, owner, deadline);
 }

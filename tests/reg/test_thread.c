@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,18 +102,8 @@ static void test_forked_child_has_a_record_of_its_own(void **state) {
     assert_int_equal(mp__registry_check(), 0);
 }
 
-static void *exit_after(void *thread) {
-    MPT_CHECK(pthread_join(*(pthread_t *)thread, NULL) == 0);
+static void exit_now(void) {
     _exit(0);
-}
-
-/* End this thread and then the process. */
-static void end_thread_and_process(void) {
-    static pthread_t self;
-    pthread_t last;
-    self = pthread_self();
-    MPT_CHECK(pthread_create(&last, NULL, exit_after, &self) == 0);
-    pthread_exit(NULL);
 }
 
 static void *fork_in_thread(void *arg) {
@@ -124,7 +115,8 @@ static void *fork_in_thread(void *arg) {
         uint32_t other;
         get_index(&other);
         MPT_CHECK(other != mine);
-        end_thread_and_process(); /* gives back the child's record, not the parent's */
+        MPT_CHECK(atexit(exit_now) == 0); /* before all that the parent had registered */
+        pthread_exit(NULL);               /* gives back the child's record, not the parent's */
     }
     MPT_CHECK(mpt_join(pid) == 0);
     MPT_CHECK(mp__thread_is_alive(mine));
