@@ -48,13 +48,22 @@ static void note_used(uint32_t head, uint64_t word) {
     mp__unit(head)->is_listed = 0;
 }
 
+/* The used run after this one. Asked before anything is done to this one: freeing it may merge it
+ * with the free run that follows, whose first word then means nothing any more. */
+static uint32_t next_used(uint32_t head, uint32_t top) {
+    uint32_t next = head + mp__unit_length(mp__unit_state(head));
+    if (next < top && mp__unit_kind(mp__unit_state(next)) == MP__UNIT_FREE)
+        next += mp__unit_length(mp__unit_state(next));
+    return next;
+}
+
 /* Slabs come last: giving one back merges runs, which needs bins and ends to be right. */
 static void settle_slabs(uint32_t top) {
-    for (uint32_t head = 1; head < top;) {
-        uint64_t word = mp__unit_state(head);
-        if (mp__unit_kind(word) == MP__UNIT_SLAB && atomic_load(&mp__unit(head)->owner) == 0)
+    for (uint32_t head = 1, next; head < top; head = next) {
+        next = next_used(head, top);
+        if (mp__unit_kind(mp__unit_state(head)) == MP__UNIT_SLAB &&
+            atomic_load(&mp__unit(head)->owner) == 0)
             mp__slab_settle(head);
-        head += mp__unit_length(word);
     }
 }
 
@@ -113,14 +122,14 @@ static void recover_run(uint32_t head, uint64_t word, uint32_t dead_member) {
 void mp__heap_recover(uint32_t dead_member, bool (*is_dead_thread)(uint32_t thread)) {
     mp__heap_lock();
     uint32_t top = atomic_load(&heap()->top);
-    for (uint32_t head = 1; head < top;) {
+    for (uint32_t head = 1, next; head < top; head = next) {
+        next = next_used(head, top);
         uint64_t word = mp__unit_state(head);
         enum mp__unit_kind kind = mp__unit_kind(word);
         if (kind == MP__UNIT_SLAB)
             recover_slab(head, dead_member, is_dead_thread);
         else if (kind == MP__UNIT_LARGE || kind == MP__UNIT_BUSY)
             recover_run(head, word, dead_member);
-        head += mp__unit_length(word);
     }
     bool is_much = mp__units_are_dirty();
     mp__heap_unlock();

@@ -22,7 +22,7 @@ static uint32_t choose_units(uint32_t class) {
     uint32_t size = mp__class_size(class);
     uint32_t least = units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
     uint32_t most = size <= 2048 ? 16 : size <= 8192 ? 64 : 128;
-    uint32_t share = heap()->class_units[class] / 8;
+    uint32_t share = heap()->class_units[class] / 16;
     return share < least ? least : share > most ? most : share;
 }
 
@@ -49,7 +49,7 @@ uint32_t mp__slab_used(struct slab_shared *slab) {
 }
 
 uint32_t mp__slab_threshold(const struct slab_shared *slab) {
-    return slab->count < 8 ? 1 : slab->count / 8;
+    return slab->count < 16 ? 1 : slab->count / 16;
 }
 
 static void fill_stack(struct slab_shared *slab) {

@@ -1,11 +1,11 @@
-/* The heap's lower half: runs of 4 KiB units, their table, and the lock that guards them. Private
- * to the heap. SPDX-License-Identifier: MIT
+/* The heap's lower half: runs of 4 KiB units, their table, and the lock that guards them.
+ * SPDX-License-Identifier: MIT
  *
- * The units from 1 to top are cut into runs without a gap. The state word of a run's first unit is
- * the truth about it; everything else (bins, lists, marks at the run's end, sums) can be derived
- * from these words and is, after the death of a process that had the lock: mp__units_rebuild. So
- * each change of a run is ordered round one store of one state word. Inside a run lie stale words,
- * but never one that says LARGE, HOT, BUSY or SLAB.
+ * Private to the heap. The units from 1 to top are cut into runs without a gap. The state word of a
+ * run's first unit is the truth about it; everything else (bins, lists, marks at the run's end,
+ * sums) can be derived from these words and is, after the death of a process that had the lock:
+ * mp__units_rebuild. So each change of a run is ordered round one store of one state word. Inside a
+ * run lie stale words, but never one that says LARGE, BUSY or SLAB.
  *
  *     state word    63         48 47       32 31                 4   3      2..0
  *                   +------------+-----------+--------------------+-------+------+
@@ -25,7 +25,7 @@
 #define MP__UNIT_BYTES 4096
 #define MP__UNIT_MAX ((UINT32_C(1) << 28) - 1) /* what a length can say */
 #define MP__BIN_COUNT 128
-#define MP__TAG_PUBLISHED 0xffff /* how MP__PUBLISHED is kept in tags and state words */
+#define MP__TAG_PUBLISHED 0xffff /* holder: a shared structure, or the user */
 
 enum mp__unit_kind {
     MP__UNIT_INSIDE, /* of some run */
@@ -34,19 +34,17 @@ enum mp__unit_kind {
     MP__UNIT_LARGE,  /* head of a block */
     MP__UNIT_BUSY,   /* head of a free run that `holder` is giving back to the system */
     MP__UNIT_SLAB,   /* head of a slab */
-    MP__UNIT_BODY /* of a slab whose head is `length` units before; believe it when the head agrees
-                   */
+    MP__UNIT_BODY    /* of a slab whose head is `length` units before, if that head says so too */
 };
 
 struct unit_shared {
     _Atomic uint64_t state; /* see above */
     uint32_t next;          /* in the bin's or the class's list, 0 ends it; the lock */
     uint32_t prev;          /* 0: first; the lock */
-    _Atomic uint32_t
-        owner; /* slab: the thread that allocates from it, 0 nobody; changed under the lock */
-    _Atomic int32_t left; /* slab without owner: frees until somebody must look at it */
-    uint32_t is_listed;   /* slab: in its class's list; the lock */
-    uint32_t dirty;       /* free run: at most so many units of it have memory; the lock */
+    _Atomic uint32_t owner; /* slab: the thread that allocates from it; changed under the lock */
+    _Atomic int32_t left;   /* slab without owner: frees until somebody must look at it */
+    uint32_t is_listed;     /* slab: in its class's list; the lock */
+    uint32_t dirty;         /* free run: at most so many units of it have memory; the lock */
 };
 
 struct heap_shared {
@@ -73,8 +71,8 @@ extern struct mp__heap_place mp__heap_place;
 static inline uint64_t mp__unit_word(enum mp__unit_kind kind, uint32_t length, uint32_t holder) {
     return (uint64_t)kind | (uint64_t)length << 4 | (uint64_t)holder << 32;
 }
-#define MP__UNIT_DIRTY \
-    (UINT64_C(1) << 3) /* free run: may have memory; block: was not all zeros when taken */
+/* Free run: may have memory; block: was not all zeros when taken. */
+#define MP__UNIT_DIRTY (UINT64_C(1) << 3)
 
 static inline enum mp__unit_kind mp__unit_kind(uint64_t word) {
     return (enum mp__unit_kind)(word & 7);
@@ -112,23 +110,27 @@ void mp__heap_create(struct arena_shared *arena);    /* a new arena: make it usa
 void mp__heap_lock(void); /* repairs what a dead holder left */
 void mp__heap_unlock(void);
 
-/* All of these with the lock held. */
-uint32_t mp__run_take(
-    uint32_t length); /* a run still marked FREE but in no bin; 0: arena full, detail set */
-void mp__run_count(int64_t units); /* so many more are used, once the words say so */
-void mp__run_free(uint32_t head, uint32_t length,
-                  bool is_dirty); /* merges it with its neighbours */
-void mp__run_mark_end(uint32_t head,
-                      uint64_t word); /* make the last unit's word agree with the first's */
+/* With the lock: take a run, still marked FREE but in no bin. 0: arena full, detail set. */
+uint32_t mp__run_take(uint32_t length);
+/* With the lock: make it free and merge it with its neighbours. */
+void mp__run_free(uint32_t head, uint32_t length, bool is_dirty);
+/* With the lock: make the last unit's word agree with the first's. */
+void mp__run_mark_end(uint32_t head, uint64_t word);
+/* With the lock: so many more units are used, once the words say so. */
+void mp__run_count(int64_t units);
+
+/* With the lock: the lists. */
+uint32_t mp__bin_of(uint32_t length);
 void mp__bin_link(uint32_t head);
 void mp__bin_unlink(uint32_t head);
-uint32_t mp__bin_of(uint32_t length);
 void mp__list_push(uint32_t *list, uint32_t head);
 void mp__list_drop(uint32_t *list, uint32_t head);
 
-void mp__units_rebuild(void);   /* derive everything from the state words */
-bool mp__units_are_dirty(void); /* is there so much that it should be given back? */
-void mp__units_trim(
-    uint32_t member); /* without the lock: give memory of free runs back when there is much of it */
+/* With the lock: derive everything from the state words. */
+void mp__units_rebuild(void);
+/* With the lock: do free runs have so much memory that it should be given back? */
+bool mp__units_are_dirty(void);
+/* Without the lock: give it back. member: who does that, 0: it has not joined. */
+void mp__units_trim(uint32_t member);
 
 #endif
