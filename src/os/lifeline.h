@@ -14,6 +14,8 @@ struct mp__lifeline {
 
 int mp__lifeline_open(struct mp__lifeline *out); /* 0 or -errno */
 int mp__lifeline_arm(int child_end); /* in the child, for the rest of its life; 0 or -errno */
+/* In the child: live on without it; closes it. */
+void mp__lifeline_disarm(int child_end);
 /* In the parent: both ends, those that are >= 0. */
 void mp__lifeline_close(struct mp__lifeline *lifeline);
 

@@ -23,3 +23,10 @@ int mp__lifeline_arm(int child_end) {
         kill(getpid(), SIGKILL);
     return 0;
 }
+
+void mp__lifeline_disarm(int child_end) {
+    int flags = fcntl(child_end, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(child_end, F_SETFL, flags & ~O_ASYNC);
+    close(child_end);
+}

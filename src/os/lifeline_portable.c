@@ -11,11 +11,15 @@
 
 #define WATCHER_STACK (64 * 1024) /* bytes */
 
+static _Atomic int armed = -1; /* the end that this process hangs on */
+
 static void *watch_parent(void *argument) {
     char byte;
-    while (read((int)(intptr_t)argument, &byte, 1) < 0 && errno == EINTR)
+    while (armed == (int)(intptr_t)argument && read((int)(intptr_t)argument, &byte, 1) < 0 &&
+           errno == EINTR)
         continue;
-    kill(getpid(), SIGKILL);
+    if (armed == (int)(intptr_t)argument)
+        kill(getpid(), SIGKILL);
     return NULL;
 }
 
@@ -34,10 +38,18 @@ static int start_watcher(int child_end) {
 int mp__lifeline_arm(int child_end) {
     if (fcntl(child_end, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
+    armed = child_end;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = start_watcher(child_end);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code;
+}
+
+/* The watcher stays in its read of the pipe and goes away with that. The number stays taken: a later
+ * lifeline must not get it while the watcher is there. */
+void mp__lifeline_disarm(int child_end) {
+    armed = -1;
+    (void)child_end;
 }

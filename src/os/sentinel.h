@@ -20,6 +20,9 @@ int mp__sentinel_prepare(struct mp__sentinel *out); /* 0 or -errno */
 int mp__sentinel_begin(struct mp__sentinel *sentinel, pid_t pid);
 /* In the child: hold it for life, but do not hand it to own children. */
 void mp__sentinel_adopt(int child_end);
+/* Parent: send a signal to that process, and to no other even when it was reaped by somebody.
+ * 0 or -errno. */
+int mp__sentinel_signal(const struct mp__sentinel *sentinel, pid_t pid, int signal);
 void mp__sentinel_close(struct mp__sentinel *sentinel); /* in the parent, at any stage */
 
 #endif

@@ -2,7 +2,10 @@
  * holds. SPDX-License-Identifier: MIT */
 #include "os/sentinel.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 
 #include "os/descriptor.h"
 #include "os/unforked.h"
@@ -28,6 +31,13 @@ void mp__sentinel_adopt(int child_end) {
         return;
     fcntl(child_end, F_SETFD, FD_CLOEXEC);
     (void)mp__unforked_add(child_end);
+}
+
+/* While the pipe is open at the other end, the number is the child's. */
+int mp__sentinel_signal(const struct mp__sentinel *sentinel, pid_t pid, int signal) {
+    if (mp__descriptor_poll(sentinel->fd, POLLIN, 0) != 0)
+        return -ESRCH;
+    return kill(pid, signal) < 0 ? -errno : 0;
 }
 
 void mp__sentinel_close(struct mp__sentinel *sentinel) {

@@ -68,7 +68,7 @@ static uint64_t place_sections(struct arena_shared *arena) {
         [MP__SECTION_HEAP] = mp__heap_table_bytes(arena->size),
         [MP__SECTION_REGISTRY] = 8 * MIB,
         [MP__SECTION_FUNCTIONS] = 256 * 1024,
-        [MP__SECTION_PROCESSES] = 64 * 1024,
+        [MP__SECTION_PROCESSES] = 2 * MIB,
     };
     /* The heap's table, which grows with use, comes last: what is before it can be committed at
      * once. */

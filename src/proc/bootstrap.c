@@ -1,0 +1,128 @@
+/* What a child does before and after its target.
+ * SPDX-License-Identifier: MIT */
+#include "proc/bootstrap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "chan/connection.h"
+#include "os/descriptor.h"
+#include "os/lifeline.h"
+#include "os/sentinel.h"
+#include "proc/children.h"
+#include "proc/current.h"
+#include "shm/arena.h"
+
+#define CODE_NOT_BEGUN 255 /* of a child that never came to its target */
+
+static struct mp__bootstrap mine; /* how this process came up */
+
+/* Standard input is the parent's: two readers would take it from each other. A closed one stays closed,
+ * and number 0 may then be the arena. */
+static void detach_stdin(void) {
+    if (mp__arena_descriptor() == STDIN_FILENO)
+        return;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null > STDERR_FILENO) {
+        dup2(null, STDIN_FILENO);
+        close(null);
+    }
+}
+
+static void leave(int code) {
+    mp__launch_end(mine.launch, code);
+    MP__POINT("bootstrap.leave.ended");
+    mp__member_leave();
+    _exit(code);
+}
+
+void mp__bootstrap_give_up(int code) {
+    mp__launch_fail(mine.launch.shared, code);
+    leave(CODE_NOT_BEGUN);
+    _exit(CODE_NOT_BEGUN);
+}
+
+void mp__bootstrap_ready(void) {
+    mp__launch_runs(mine.launch);
+}
+
+const int *mp__bootstrap_descriptors(size_t *count) {
+    *count = mine.descriptor_count;
+    return mine.descriptors;
+}
+
+static int find_target(struct process_shared *self) {
+    mp__any_fn function;
+    if (mine.is_forked && self->method == MP_FORK)
+        return 0;
+    int code = mp__function_find(&self->function, &function);
+    if (code == 0)
+        self->target = (mp_target_fn)function;
+    return code;
+}
+
+/* Those that were passed to a spawned or served child, in the order of its options. */
+static int adopt_connections(const struct process_shared *self) {
+    const struct mp__bytes *part = &self->parts[MP__PART_CONNECTIONS];
+    mp_connection *const *list = (mp_connection *const *)(void *)atomic_load(&part->data);
+    size_t count = part->size / sizeof *list;
+    if (self->is_hidden || self->method == MP_FORK)
+        return 0;
+    if (count != mine.descriptor_count)
+        return mp__fail(MP_EPROTO, "%zu connections came with %zu descriptors", count,
+                        mine.descriptor_count);
+    for (size_t i = 0; i < count; i++) {
+        int code = mp__connection_adopt(list[i], mine.descriptors[i]);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+/* First what ends with us when we are killed at the next instruction, then the family, then the work. */
+static int prepare(void) {
+    int code = 0;
+    mp__sentinel_adopt(mine.sentinel_end);
+    if (mine.lifeline_end >= 0)
+        code = mp__lifeline_arm(mine.lifeline_end);
+    if (code < 0)
+        return mp__fail(code, "a daemon cannot be bound to its parent's life");
+    code = mp__member_enter(atomic_load(&mine.launch.shared->child));
+    if (code < 0)
+        return code;
+    MP__POINT("bootstrap.prepare.entered");
+    code = mp__current_become(atomic_load(&mine.launch.shared->process));
+    if (code < 0)
+        return code;
+    struct process_shared *self = mp__current();
+    detach_stdin();
+    (void)mp_set_start_method(self->method, true);
+    code = find_target(self);
+    return code < 0 ? code : adopt_connections(self);
+}
+
+static int run_target(void) {
+    struct process_shared *self = mp__current();
+    struct mp__bytes *arg = &self->parts[MP__PART_ARG];
+    return self->target ? self->target(atomic_load(&arg->data), arg->size) & 0xff : 0;
+}
+
+void mp__bootstrap(const struct mp__bootstrap *how) {
+    mine = *how;
+    int code = prepare();
+    if (code < 0)
+        mp__bootstrap_give_up(code);
+    if (!mp__current()->says_when_ready)
+        mp__bootstrap_ready();
+    MP__POINT("bootstrap.target.begins");
+    code = run_target();
+    MP__POINT("bootstrap.target.returned");
+    mp__children_end();
+    fflush(NULL);
+    leave(code);
+    _exit(code);
+}

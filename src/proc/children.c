@@ -1,0 +1,228 @@
+/* The table of this process's children; the only place that takes their exit status.
+ * SPDX-License-Identifier: MIT
+ *
+ * A pid is reaped, and a signal sent, only under the mutex: so a signal never goes to a process that got
+ * the number later. */
+#include "proc/children.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/child.h"
+#include "os/descriptor.h"
+#include "proc/forkserver.h"
+#include "reg/recover.h"
+
+#define CODE_UNKNOWN 255                /* as Python says when its fork server is gone */
+#define CODE_SLICE (MP__SECOND / 50)    /* between looks at the server that should write a code */
+#define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
+
+static struct {
+    pthread_mutex_t mutex; /* guards the rest and every entry in it */
+    struct child *first;   /* those not seen to end yet */
+} table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void lock(void) {
+    pthread_mutex_lock(&table.mutex);
+}
+
+static void unlock(void) {
+    pthread_mutex_unlock(&table.mutex);
+}
+
+/* A forked child has no children. Lifelines closed themselves (os). */
+static void forget_children(void) {
+    while (table.first) {
+        struct child *child = table.first;
+        table.first = child->next;
+        mp__sentinel_close(&child->sentinel);
+        free(child);
+    }
+    unlock();
+}
+
+__attribute__((constructor)) static void guard_fork(void) {
+    pthread_atfork(lock, unlock, forget_children);
+}
+
+struct child *mp__children_new(struct process_shared *process) {
+    struct child *child = calloc(1, sizeof *child);
+    if (!child) {
+        mp__fail(-ENOMEM, "an entry for a child");
+        return NULL;
+    }
+    child->process = process;
+    child->sentinel = (struct mp__sentinel){.fd = -1, .child_end = -1};
+    child->lifeline = (struct mp__lifeline){.parent_end = -1, .child_end = -1};
+    return child;
+}
+
+void mp__children_drop(struct child *child) {
+    mp__sentinel_close(&child->sentinel);
+    mp__lifeline_close(&child->lifeline);
+    if (child->launch.shared) {
+        if (child->member != 0)
+            mp__member_cancel(child->member);
+        mp__launch_free(child->launch);
+    }
+    free(child);
+}
+
+void mp__children_add(struct child *child) {
+    lock();
+    child->next = table.first;
+    child->previous = NULL;
+    if (table.first)
+        table.first->previous = child;
+    table.first = child;
+    child->is_listed = true;
+    unlock();
+}
+
+static void unlist_locked(struct child *child) {
+    if (child->previous)
+        child->previous->next = child->next;
+    else
+        table.first = child->next;
+    if (child->next)
+        child->next->previous = child->previous;
+    child->is_listed = false;
+}
+
+/* Our own child: the kernel knows; when somebody else took its status, what it wrote down itself. */
+static bool find_own_code(struct child *child, int *code) {
+    int reaped = mp__child_reap(child->pid, false, code);
+    if (reaped > 0)
+        return true;
+    if (reaped == 0)
+        return false;
+    if (!mp__launch_code(child->launch, code))
+        *code = CODE_UNKNOWN;
+    return true;
+}
+
+/* Made by the fork server: its child wrote the code, or the server will. */
+static bool find_served_code(struct child *child, int *code) {
+    if (mp__launch_code(child->launch, code))
+        return true;
+    if (mp__forkserver_is_alive(child->server))
+        return false;
+    if (!mp__launch_code(child->launch, code)) /* the last thing the server did */
+        *code = CODE_UNKNOWN;
+    return true;
+}
+
+static bool find_code(struct child *child, int *code) {
+    if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) <= 0)
+        return false;
+    return child->server ? find_served_code(child, code) : find_own_code(child, code);
+}
+
+/* The code goes in before the phase that says so. */
+static void settle_locked(struct child *child, int code) {
+    unlist_locked(child);
+    mp__lifeline_close(&child->lifeline);
+    (void)mp__recover_member(child->member);
+    MP__POINT("children.settle.recovered");
+    mp__launch_free(child->launch);
+    child->launch = (struct mp__launch){0};
+    atomic_store(&child->process->code, code);
+    atomic_store(&child->process->phase, MP__PROCESS_ENDED);
+}
+
+static bool collect_locked(struct child *child) {
+    int code;
+    if (!child->is_listed)
+        return true;
+    if (!find_code(child, &code))
+        return false;
+    settle_locked(child, code);
+    return true;
+}
+
+bool mp__children_collect(struct child *child) {
+    lock();
+    bool has_ended = collect_locked(child);
+    unlock();
+    return has_ended;
+}
+
+static mp__time earlier(mp__time a, mp__time b) {
+    return a < b ? a : b;
+}
+
+/* The sentinel first, then, for a child that was killed, the server's word on it. */
+int mp__children_join(struct child *child, mp__time deadline) {
+    for (;;) {
+        int ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, deadline);
+        if (mp__children_collect(child))
+            return 0;
+        if (ready < 0)
+            return mp__fail(ready, "mp_process_join: waiting for process %d", (int)child->pid);
+        if (deadline <= mp__now())
+            return mp__fail(MP_ETIMEDOUT, "mp_process_join: the process '%s' (%d) still runs",
+                            mp_process_name((mp_process *)child->process), (int)child->pid);
+        lock();
+        struct mp__launch launch = child->launch;
+        unlock();
+        if (ready > 0 && launch.shared)
+            mp__launch_await_code(launch, earlier(deadline, mp__now() + CODE_SLICE));
+    }
+}
+
+void mp__children_signal(struct child *child, int signal) {
+    lock();
+    if (!collect_locked(child))
+        (void)mp__sentinel_signal(&child->sentinel, child->pid, signal);
+    unlock();
+}
+
+/* Takes every entry in turn; `next` is read first because the entry may go. */
+int mp__children_list(mp_process **out, int capacity) {
+    int count = 0;
+    lock();
+    for (struct child *child = table.first, *next; child; child = next) {
+        next = child->next;
+        if (collect_locked(child) || child->process->is_hidden)
+            continue;
+        if (count < capacity)
+            out[count] = (mp_process *)child->process;
+        count++;
+    }
+    unlock();
+    return count;
+}
+
+static void terminate_daemons(void) {
+    lock();
+    for (struct child *child = table.first, *next; child; child = next) {
+        next = child->next;
+        if (child->process->is_daemon && !child->process->is_hidden && !collect_locked(child))
+            (void)mp__sentinel_signal(&child->sentinel, child->pid, SIGTERM);
+    }
+    unlock();
+}
+
+static void end_one(mp_process *process, mp__time kill_time) {
+    struct child *child = mp__process_of(process)->child;
+    mp__time deadline = mp__process_of(process)->is_daemon ? kill_time : MP__NEVER;
+    if (mp__children_join(child, deadline) == MP_ETIMEDOUT) {
+        mp__children_signal(child, SIGKILL);
+        (void)mp__children_join(child, MP__NEVER);
+    }
+}
+
+/* Another thread may still start some: until there are none. */
+void mp__children_end(void) {
+    mp_process *process;
+    terminate_daemons();
+    mp__time kill_time = mp__now() + TERMINATE_GRACE;
+    while (mp__children_list(&process, 1) > 0)
+        end_one(process, kill_time);
+    mp__forkserver_stop();
+}

@@ -1,0 +1,218 @@
+/* This process's handle, and its parent's.
+ * SPDX-License-Identifier: MIT */
+#include "proc/current.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "os/clock.h"
+#include "os/descriptor.h"
+#include "os/futex.h"
+#include "os/random.h"
+#include "os/sentinel.h"
+#include "shm/arena.h"
+
+#define AUTHKEY_BYTES 32
+#define PARENT_SLICE (MP__SECOND / 50) /* between looks at a parent that has no sentinel */
+
+static struct {
+    pthread_mutex_t mutex;             /* guards the making of the handles and of the sentinel */
+    struct process_shared self;        /* kind is 0 until made */
+    struct process_shared parent;      /* kind is 0 in the root */
+    struct mp__sentinel sentinel;      /* of the parent; fd -1: not opened */
+    _Atomic bool parent_is_gone;       /* seen to be dead */
+    _Atomic unsigned count;            /* children that got a number */
+} current = {.mutex = PTHREAD_MUTEX_INITIALIZER, .sentinel = {.fd = -1, .child_end = -1}};
+
+static void lock(void) {
+    pthread_mutex_lock(&current.mutex);
+}
+static void unlock(void) {
+    pthread_mutex_unlock(&current.mutex);
+}
+__attribute__((constructor)) static void guard_fork(void) {
+    pthread_atfork(lock, unlock, unlock);
+}
+
+/* The first of a family, or made by a bare fork: then it goes on as what its parent was. */
+static int make_root(mp__member_ref self) {
+    struct process_shared *process = &current.self;
+    unsigned char key[AUTHKEY_BYTES];
+    int code = mp__random_bytes(key, sizeof key);
+    if (code < 0)
+        return mp__fail(code, "no random bytes for the authentication key");
+    if (mp__process_set_part(process, MP__PART_NAME, "MainProcess", strlen("MainProcess")) < 0 ||
+        mp__process_set_part(process, MP__PART_IDENTITY, "", 0) < 0 ||
+        mp__process_set_part(process, MP__PART_AUTHKEY, key, sizeof key) < 0)
+        return mp__fail(-ENOMEM, "the handle of this process");
+    process->maker = self;
+    process->method = MP_DEFAULT;
+    atomic_store(&process->phase, MP__PROCESS_STARTED);
+    return 0;
+}
+
+static int refresh(void) {
+    mp__member_ref self = mp__member_self();
+    if (self == 0)
+        return -EAGAIN;
+    if (!current.self.kind) {
+        int code = make_root(self);
+        if (code < 0)
+            return code;
+    }
+    atomic_store(&current.self.member, self);
+    atomic_store(&current.self.pid, (int32_t)getpid());
+    atomic_store(&current.self.kind, MP__KIND_PROCESS);
+    return 0;
+}
+
+struct process_shared *mp__current(void) {
+    mp__member_ref self = mp__member_self();
+    if (self != 0 && atomic_load(&current.self.member) == self)
+        return &current.self;
+    lock();
+    int code = refresh();
+    unlock();
+    return code < 0 ? NULL : &current.self;
+}
+
+bool mp__current_is_handle(const void *process) {
+    return process == &current.self || mp__current_is_parent(process);
+}
+
+bool mp__current_is_parent(const void *process) {
+    return process == &current.parent;
+}
+
+mp_process *mp_current_process(void) {
+    return (mp_process *)mp__current();
+}
+
+mp_process *mp_parent_process(void) {
+    return atomic_load(&current.parent.kind) ? (mp_process *)&current.parent : NULL;
+}
+
+unsigned mp__current_count(void) {
+    return atomic_fetch_add(&current.count, 1) + 1;
+}
+
+/* The block may be freed and used again under us when its maker is dead: then its address and size
+ * mean nothing, but must not lead out of the arena. */
+static int copy_part(struct process_shared *to, const struct process_shared *from, unsigned part) {
+    const char *data = atomic_load(&from->parts[part].data);
+    size_t size = from->parts[part].size;
+    if (!data)
+        return mp__process_set_part(to, part, "", 0);
+    if (!mp__arena_contains(data, size))
+        return MP_EWORKER;
+    return mp__process_set_part(to, part, data, size);
+}
+
+static int copy_process(struct process_shared *to, const struct process_shared *from) {
+    for (unsigned part = 0; part < MP__PART_COUNT; part++) {
+        int code = copy_part(to, from, part);
+        if (code < 0)
+            return code;
+    }
+    to->maker = from->maker;
+    to->maker_pid = from->maker_pid;
+    to->method = from->method;
+    to->is_daemon = from->is_daemon;
+    to->is_hidden = from->is_hidden;
+    to->says_when_ready = from->says_when_ready;
+    to->function = from->function;
+    to->target = from->target;
+    return 0;
+}
+
+static int become_child_of(struct process_shared *self) {
+    struct process_shared *parent = &current.parent;
+    struct mp__bytes *name = &self->parts[MP__PART_PARENT_NAME];
+    int code = mp__process_set_part(parent, MP__PART_NAME, atomic_load(&name->data), name->size);
+    if (code < 0)
+        return code;
+    atomic_store(&parent->member, self->maker);
+    atomic_store(&parent->pid, self->maker_pid);
+    atomic_store(&parent->phase, MP__PROCESS_STARTED);
+    atomic_store(&parent->kind, MP__KIND_PROCESS);
+    return 0;
+}
+
+static void forget_sentinel(void) {
+    mp__sentinel_close(&current.sentinel);
+    atomic_store(&current.parent_is_gone, false);
+}
+
+int mp__current_become(const struct process_shared *process) {
+    struct process_shared *self = &current.self;
+    mp__member_ref maker = process->maker;
+    int code = copy_process(self, process);
+    if (code == 0 && !mp__member_is_alive(maker))
+        code = MP_EWORKER;
+    if (code == 0)
+        code = become_child_of(self);
+    if (code < 0)
+        return mp__fail(code, "a child could not copy what it is to do");
+    forget_sentinel();
+    atomic_store(&current.count, 0);
+    atomic_store(&self->phase, MP__PROCESS_STARTED);
+    return refresh();
+}
+
+/* Opened when first asked for. The pid is the parent's as long as that is alive afterwards. */
+static int open_sentinel_locked(void) {
+    if (current.sentinel.fd >= 0)
+        return current.sentinel.fd;
+    struct mp__sentinel sentinel;
+    int code = mp__sentinel_prepare(&sentinel);
+    if (code < 0)
+        return code;
+    if (sentinel.child_end >= 0) {
+        mp__sentinel_close(&sentinel);
+        return -ENOSYS;
+    }
+    code = mp__sentinel_begin(&sentinel, atomic_load(&current.parent.pid));
+    if (code == 0 && mp__member_is_alive(atomic_load(&current.parent.member))) {
+        current.sentinel = sentinel;
+        return sentinel.fd;
+    }
+    mp__sentinel_close(&sentinel);
+    return code < 0 ? code : -ESRCH;
+}
+
+int mp__current_parent_sentinel(void) {
+    lock();
+    int descriptor = open_sentinel_locked();
+    unlock();
+    return descriptor;
+}
+
+static bool parent_is_gone(void) {
+    if (!atomic_load(&current.parent_is_gone) &&
+        !mp__member_is_alive(atomic_load(&current.parent.member)))
+        atomic_store(&current.parent_is_gone, true);
+    return atomic_load(&current.parent_is_gone);
+}
+
+static mp__time earlier(mp__time a, mp__time b) {
+    return a < b ? a : b;
+}
+
+int mp__current_join_parent(mp__time deadline) {
+    static _Atomic uint32_t nobody_wakes;
+    int descriptor = mp__current_parent_sentinel();
+    if (descriptor >= 0 && mp__descriptor_poll(descriptor, POLLIN, deadline) > 0)
+        return 0;
+    while (!parent_is_gone()) {
+        if (deadline <= mp__now())
+            return mp__fail(MP_ETIMEDOUT, "the parent process %d still runs",
+                            (int)atomic_load(&current.parent.pid));
+        (void)mp__futex_wait(&nobody_wakes, 0, earlier(deadline, mp__now() + PARENT_SLICE));
+    }
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* Who this process is: its own handle and its parent's.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP__PROC_CURRENT_H
+#define MP__PROC_CURRENT_H
+
+#include "proc/process.h"
+
+/* This process's own; its key is made when first asked for. NULL: no arena, with detail. */
+struct process_shared *mp__current(void);
+bool mp__current_is_handle(const void *process); /* ours or our parent's? */
+bool mp__current_is_parent(const void *process);
+
+/* The number of the next child that gets a name from us: 1, 2... */
+unsigned mp__current_count(void);
+
+/* In a child: become `process`, which its maker made: copy what is in it. MP_EWORKER: the maker died
+ * meanwhile; -ENOMEM. */
+int mp__current_become(const struct process_shared *process);
+
+/* Wait for the end of the parent: 0, MP_ETIMEDOUT. */
+int mp__current_join_parent(mp__time deadline);
+int mp__current_parent_sentinel(void); /* -ENOSYS: this system has none */
+
+#endif

@@ -1,0 +1,40 @@
+/* Start method fork: the child is a copy.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/descriptor.h"
+#include "proc/bootstrap.h"
+#include "proc/start.h"
+
+static void become_child(struct child *child) __attribute__((noreturn));
+
+/* Lifelines' and sentinels' other ends were closed by the handlers of os. */
+static void become_child(struct child *child) {
+    mp__descriptor_close(child->sentinel.fd);
+    struct mp__bootstrap how = {
+        .launch = child->launch,
+        .sentinel_end = child->sentinel.child_end,
+        .lifeline_end = child->lifeline.child_end,
+        .is_forked = true,
+    };
+    mp__bootstrap(&how);
+}
+
+/* What lies in streams would be written twice. */
+int mp__start_fork(struct child *child) {
+    int code = mp__start_prepare(child);
+    if (code < 0)
+        return code;
+    fflush(NULL);
+    MP__POINT("fork.start.prepared");
+    pid_t pid = fork();
+    if (pid < 0)
+        return mp__fail(-errno, "mp_process_start: fork");
+    if (pid == 0)
+        become_child(child);
+    return mp__start_born(child, pid);
+}

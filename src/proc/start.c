@@ -1,0 +1,212 @@
+/* mp_process_start, in its two halves, and what the three methods have in common.
+ * SPDX-License-Identifier: MIT */
+#include "proc/start.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "chan/connection.h"
+#include "os/child.h"
+#include "os/descriptor.h"
+#include "os/futex.h"
+#include "proc/current.h"
+#include "proc/exit.h"
+#include "shm/arena.h"
+
+#define SLICE_FIRST (MP__SECOND / 1000)     /* first sleep between looks at a child that may have died */
+#define SLICE_LAST (MP__SECOND / 20)        /* the longest one */
+#define ANSWER_LIMIT (60 * MP__SECOND)      /* what an executed program has until it must have answered */
+
+int mp__start_prepare(struct child *child) {
+    int code = mp__sentinel_prepare(&child->sentinel);
+    if (code == 0 && child->process->is_daemon)
+        code = mp__lifeline_open(&child->lifeline);
+    return code < 0 ? mp__fail(code, "mp_process_start: no descriptors for the child") : 0;
+}
+
+int mp__start_born(struct child *child, pid_t pid) {
+    child->pid = pid;
+    atomic_store(&child->process->pid, (int32_t)pid);
+    mp__member_born(child->member, pid);
+    MP__POINT("start.born.registered");
+    mp__descriptor_close(child->lifeline.child_end); /* the child's alone now */
+    child->lifeline.child_end = -1;
+    int code = mp__sentinel_begin(&child->sentinel, pid);
+    if (code == 0)
+        return 0;
+    kill(pid, SIGKILL);
+    int status;
+    (void)mp__child_reap(pid, true, &status);
+    return mp__fail(code, "mp_process_start: no descriptor to watch the child");
+}
+
+int mp__start_descriptors(const struct child *child, int *out) {
+    const struct mp__bytes *part = &child->process->parts[MP__PART_CONNECTIONS];
+    mp_connection *const *list = (mp_connection *const *)(void *)atomic_load(&part->data);
+    int count = 0;
+    if (child->sentinel.child_end >= 0)
+        out[count++] = child->sentinel.child_end;
+    if (child->lifeline.child_end >= 0)
+        out[count++] = child->lifeline.child_end;
+    for (size_t i = 0; i < part->size / sizeof *list; i++) {
+        int descriptor = mp__connection_descriptor(list[i]);
+        if (descriptor < 0)
+            return descriptor;
+        out[count++] = descriptor;
+    }
+    return count;
+}
+
+static int check_startable(struct process_shared *process) {
+    int code = mp__kind_check(process, MP__KIND_PROCESS, "mp_process_start", "process");
+    if (mp__current_is_handle(process))
+        return mp__fail(MP_ESTATE, "mp_process_start: '%s' runs already",
+                        mp_process_name((mp_process *)process));
+    if (code < 0)
+        return code;
+    if (process->maker != mp__member_self())
+        return mp__fail(MP_EFOREIGN,
+                        "mp_process_start: the process '%s' was made by another process (%d), which "
+                        "alone may start it",
+                        mp_process_name((mp_process *)process), (int)process->maker_pid);
+    const struct process_shared *self = mp__current();
+    if (self->is_daemon && !process->is_hidden)
+        return mp__fail(MP_EDAEMON, "mp_process_start: '%s' is a daemon, and daemons have no children",
+                        mp_process_name((const mp_process *)self));
+    return 0;
+}
+
+static int start_by_method(struct child *child) {
+    switch (child->process->method) {
+    case MP_FORK:
+        return mp__start_fork(child);
+    case MP_SPAWN:
+        return mp__start_spawn(child);
+    default:
+        return mp__start_forkserver(child);
+    }
+}
+
+/* Back to the beginning, as if nothing had been tried. */
+static void undo_start(struct child *child) {
+    struct process_shared *process = child->process;
+    process->child = NULL;
+    atomic_store(&process->member, 0);
+    atomic_store(&process->pid, 0);
+    mp__children_drop(child);
+    atomic_store(&process->phase, MP__PROCESS_NEW);
+}
+
+static int start_child(struct process_shared *process, int (*start)(struct child *child)) {
+    uint32_t phase = MP__PROCESS_NEW;
+    if (!atomic_compare_exchange_strong(&process->phase, &phase, MP__PROCESS_STARTING))
+        return mp__fail(MP_ESTATE, "mp_process_start: the process '%s' was started before",
+                        mp_process_name((mp_process *)process));
+    MP__POINT("start.child.claimed");
+    struct child *child = mp__children_new(process);
+    if (!child) {
+        atomic_store(&process->phase, MP__PROCESS_NEW);
+        return -ENOMEM;
+    }
+    int code = mp__launch_take(&child->launch, process);
+    if (code == 0) {
+        child->member = atomic_load(&child->launch.shared->child);
+        code = start(child);
+    }
+    if (code < 0) {
+        undo_start(child);
+        return code;
+    }
+    atomic_store(&process->member, child->member);
+    process->child = child;
+    mp__children_add(child);
+    MP__POINT("start.child.listed");
+    return 0;
+}
+
+int mp__process_launch(mp_process *process) {
+    struct process_shared *shared = mp__process_of(process);
+    int code = check_startable(shared);
+    if (code < 0)
+        return code;
+    mp__exit_watch();
+    (void)mp_active_children(NULL, 0); /* as Python: a start reaps the ended */
+    return start_child(shared, start_by_method);
+}
+
+static int fail_early_death(const struct child *child, int code) {
+    const char *name = mp_process_name((mp_process *)child->process);
+    if (child->server == 0 && child->process->method != MP_FORK && code >= 0)
+        return mp__fail(MP_ENOTMAIN,
+                        "mp_process_start: the program executed for '%s' ended with code %d before it "
+                        "came to mp_freeze_support(argc, argv), which must be the first line of its "
+                        "main()",
+                        name, code);
+    return mp__fail(MP_EWORKER,
+                    "mp_process_start: the child for '%s' ended with code %d before its target began",
+                    name, code);
+}
+
+/* Wait until the child says that it runs, or that it cannot; or dies, or is silent for too long. */
+static int await_answer(struct child *child) {
+    struct launch_shared *record = child->launch.shared;
+    mp__time limit = mp__now() + ANSWER_LIMIT;
+    mp__time slice = SLICE_FIRST;
+    for (;;) {
+        uint32_t state = atomic_load(&record->state);
+        if (state != MP__LAUNCH_UNDER_WAY)
+            return (int)state;
+        if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) != 0 || mp__now() > limit)
+            return (int)atomic_load(&record->state);
+        (void)mp__futex_wait(&record->state, MP__LAUNCH_UNDER_WAY, mp__now() + slice);
+        slice = 2 * slice < SLICE_LAST ? 2 * slice : SLICE_LAST;
+    }
+}
+
+static int fail_start(struct child *child, int answer) {
+    struct launch_shared *record = child->launch.shared;
+    struct process_shared *process = child->process;
+    char detail[MP__LAUNCH_DETAIL];
+    int failure = atomic_load(&record->failure);
+    snprintf(detail, sizeof detail, "%s", record->detail);
+    bool has_ended = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
+    if (!has_ended)
+        mp__children_signal(child, SIGKILL);
+    (void)mp__children_join(child, MP__NEVER);
+    int code;
+    if (answer == MP__LAUNCH_FAILED)
+        code = mp__fail(failure, "%s", detail);
+    else if (has_ended)
+        code = fail_early_death(child, atomic_load(&process->code));
+    else
+        code = mp__fail(MP_ETIMEDOUT,
+                        "mp_process_start: the program executed for '%s' did not come to "
+                        "mp_freeze_support() within a minute",
+                        mp_process_name((mp_process *)process));
+    undo_start(child);
+    return code;
+}
+
+int mp__process_confirm(mp_process *process) {
+    struct process_shared *shared = mp__process_of(process);
+    struct child *child = shared->child;
+    if (shared->method == MP_SPAWN) {
+        int answer = await_answer(child);
+        if (answer != MP__LAUNCH_RUNS)
+            return fail_start(child, answer);
+    }
+    uint32_t phase = MP__PROCESS_STARTING; /* it may have been seen to end already */
+    atomic_compare_exchange_strong(&shared->phase, &phase, MP__PROCESS_STARTED);
+    MP__POINT("process.confirm.done");
+    return 0;
+}
+
+int mp_process_start(mp_process *process) {
+    int code = mp__process_launch(process);
+    return code < 0 ? code : mp__process_confirm(process);
+}
