@@ -47,8 +47,8 @@ int mp__lifeline_arm(int child_end) {
     return code;
 }
 
-/* The watcher stays in its read of the pipe and goes away with that. The number stays taken: a later
- * lifeline must not get it while the watcher is there. */
+/* The watcher stays in its read of the pipe and goes away with that. The number stays taken: a
+ * later lifeline must not get it while the watcher is there. */
 void mp__lifeline_disarm(int child_end) {
     armed = -1;
     (void)child_end;

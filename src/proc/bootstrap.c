@@ -21,8 +21,8 @@
 
 static struct mp__bootstrap mine; /* how this process came up */
 
-/* Standard input is the parent's: two readers would take it from each other. A closed one stays closed,
- * and number 0 may then be the arena. */
+/* Standard input is the parent's: two readers would take it from each other. A closed one stays
+ * closed, and number 0 may then be the arena. */
 static void detach_stdin(void) {
     if (mp__arena_descriptor() == STDIN_FILENO)
         return;
@@ -83,7 +83,8 @@ static int adopt_connections(const struct process_shared *self) {
     return 0;
 }
 
-/* First what ends with us when we are killed at the next instruction, then the family, then the work. */
+/* First what ends with us when we are killed at the next instruction, then the family, then the
+ * work. */
 static int prepare(void) {
     int code = 0;
     mp__sentinel_adopt(mine.sentinel_end);

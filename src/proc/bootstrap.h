@@ -11,15 +11,17 @@ struct mp__bootstrap {
     struct mp__launch launch; /* record of this start */
     int sentinel_end;         /* -1: none */
     int lifeline_end;         /* -1: not a daemon */
-    const int *descriptors;   /* of the connections that were passed; of a hidden process: for its target */
+    const int
+        *descriptors; /* of the connections that were passed; of a hidden process: for its target */
     size_t descriptor_count;
-    bool is_forked;           /* a copy of the parent: has its descriptors and its functions */
+    bool is_forked; /* a copy of the parent: has its descriptors and its functions */
 };
 
 /* Become that process: run its target and end. */
 void mp__bootstrap(const struct mp__bootstrap *how) __attribute__((noreturn));
 
-/* For the target of a process that says by itself when it is ready, or that it cannot be (with detail). */
+/* For the target of a process that says by itself when it is ready, or that it cannot be (with
+ * detail). */
 void mp__bootstrap_ready(void);
 void mp__bootstrap_give_up(int code) __attribute__((noreturn));
 const int *mp__bootstrap_descriptors(size_t *count);

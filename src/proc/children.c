@@ -1,8 +1,8 @@
 /* The table of this process's children; the only place that takes their exit status.
  * SPDX-License-Identifier: MIT
  *
- * A pid is reaped, and a signal sent, only under the mutex: so a signal never goes to a process that got
- * the number later. */
+ * A pid is reaped, and a signal sent, only under the mutex: so a signal never goes to a process
+ * that got the number later. */
 #include "proc/children.h"
 
 #include <errno.h>
@@ -18,8 +18,8 @@
 #include "proc/forkserver.h"
 #include "reg/recover.h"
 
-#define CODE_UNKNOWN 255                /* as Python says when its fork server is gone */
-#define CODE_SLICE (MP__SECOND / 50)    /* between looks at the server that should write a code */
+#define CODE_UNKNOWN 255                 /* as Python says when its fork server is gone */
+#define CODE_SLICE (MP__SECOND / 50)     /* between looks at the server that should write a code */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
 
 static struct {
@@ -94,7 +94,8 @@ static void unlist_locked(struct child *child) {
     child->is_listed = false;
 }
 
-/* Our own child: the kernel knows; when somebody else took its status, what it wrote down itself. */
+/* Our own child: the kernel knows; when somebody else took its status, what it wrote down itself.
+ */
 static bool find_own_code(struct child *child, int *code) {
     int reaped = mp__child_reap(child->pid, false, code);
     if (reaped > 0)

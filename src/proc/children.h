@@ -1,5 +1,5 @@
-/* The children of this process that nobody has seen end yet, and those that have and are not closed.
- * SPDX-License-Identifier: MIT */
+/* The children of this process that nobody has seen end yet, and those that have and are not
+ * closed. SPDX-License-Identifier: MIT */
 #ifndef MP__PROC_CHILDREN_H
 #define MP__PROC_CHILDREN_H
 
@@ -19,18 +19,20 @@ struct child {
     pid_t pid;                      /* 0 before it exists */
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
-    unsigned server;                /* serial of the fork server that made it; 0: it is our own child */
-    bool is_listed;                 /* in the table: not seen to end yet; guarded by its mutex */
-    struct child *next;             /* in the table */
+    unsigned server;    /* serial of the fork server that made it; 0: it is our own child */
+    bool is_listed;     /* in the table: not seen to end yet; guarded by its mutex */
+    struct child *next; /* in the table */
     struct child *previous;
 };
 
-struct child *mp__children_new(struct process_shared *process); /* with a record; NULL: with detail, *code */
-void mp__children_drop(struct child *child);                    /* not in the table; all of it */
+struct child *
+mp__children_new(struct process_shared *process); /* with a record; NULL: with detail, *code */
+void mp__children_drop(struct child *child);      /* not in the table; all of it */
 
 void mp__children_add(struct child *child);
 
-/* Look whether it has ended; if so take its code into the object, once, and give back what it had. */
+/* Look whether it has ended; if so take its code into the object, once, and give back what it had.
+ */
 bool mp__children_collect(struct child *child);
 int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMEDOUT */
 void mp__children_signal(struct child *child, int signal);

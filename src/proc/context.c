@@ -11,15 +11,13 @@
 #include "os/cpu.h"
 
 static mp_context contexts[] = {
-    [MP_DEFAULT] = {MP_DEFAULT, ""},
-    [MP_FORK] = {MP_FORK, "Fork"},
-    [MP_SPAWN] = {MP_SPAWN, "Spawn"},
-    [MP_FORKSERVER] = {MP_FORKSERVER, "ForkServer"},
+    [MP_DEFAULT] = {MP_DEFAULT, ""},     [MP_FORK] = {MP_FORK, "Fork"},
+    [MP_SPAWN] = {MP_SPAWN, "Spawn"},    [MP_FORKSERVER] = {MP_FORKSERVER, "ForkServer"},
     [MP_THREAD] = {MP_THREAD, "Thread"},
 };
 
 static const char *const names[] = {
-    [MP_DEFAULT] = "default", [MP_FORK] = "fork",     [MP_SPAWN] = "spawn",
+    [MP_DEFAULT] = "default",       [MP_FORK] = "fork",     [MP_SPAWN] = "spawn",
     [MP_FORKSERVER] = "forkserver", [MP_THREAD] = "thread",
 };
 
@@ -60,10 +58,11 @@ int mp_set_start_method(mp_start_method method, bool force) {
     int code = 0;
     lock();
     if (chosen.method != MP_DEFAULT && !force)
-        code = mp__fail(MP_ESTATE,
-                        "mp_set_start_method: the method is '%s' already; call it once and early, or "
-                        "with force",
-                        names[chosen.method]);
+        code =
+            mp__fail(MP_ESTATE,
+                     "mp_set_start_method: the method is '%s' already; call it once and early, or "
+                     "with force",
+                     names[chosen.method]);
     else
         chosen.method = method;
     unlock();

@@ -11,7 +11,8 @@ struct mp_context {
     const char *prefix;     /* of the names of its processes: "Spawn" + "Process" */
 };
 
-/* The method that a context (NULL: the default one) starts with, never MP_DEFAULT; fixes the default. */
+/* The method that a context (NULL: the default one) starts with, never MP_DEFAULT; fixes the
+ * default. */
 mp_start_method mp__context_method(const mp_context *context);
 const char *mp__context_prefix(const mp_context *context);
 

@@ -21,12 +21,12 @@
 #define PARENT_SLICE (MP__SECOND / 50) /* between looks at a parent that has no sentinel */
 
 static struct {
-    pthread_mutex_t mutex;             /* guards the making of the handles and of the sentinel */
-    struct process_shared self;        /* kind is 0 until made */
-    struct process_shared parent;      /* kind is 0 in the root */
-    struct mp__sentinel sentinel;      /* of the parent; fd -1: not opened */
-    _Atomic bool parent_is_gone;       /* seen to be dead */
-    _Atomic unsigned count;            /* children that got a number */
+    pthread_mutex_t mutex;        /* guards the making of the handles and of the sentinel */
+    struct process_shared self;   /* kind is 0 until made */
+    struct process_shared parent; /* kind is 0 in the root */
+    struct mp__sentinel sentinel; /* of the parent; fd -1: not opened */
+    _Atomic bool parent_is_gone;  /* seen to be dead */
+    _Atomic unsigned count;       /* children that got a number */
 } current = {.mutex = PTHREAD_MUTEX_INITIALIZER, .sentinel = {.fd = -1, .child_end = -1}};
 
 static void lock(void) {

@@ -3,6 +3,7 @@
 #ifndef MP__PROC_CURRENT_H
 #define MP__PROC_CURRENT_H
 
+#include "os/clock.h"
 #include "proc/process.h"
 
 /* This process's own; its key is made when first asked for. NULL: no arena, with detail. */
@@ -13,8 +14,8 @@ bool mp__current_is_parent(const void *process);
 /* The number of the next child that gets a name from us: 1, 2... */
 unsigned mp__current_count(void);
 
-/* In a child: become `process`, which its maker made: copy what is in it. MP_EWORKER: the maker died
- * meanwhile; -ENOMEM. */
+/* In a child: become `process`, which its maker made: copy what is in it. MP_EWORKER: the maker
+ * died meanwhile; -ENOMEM. */
 int mp__current_become(const struct process_shared *process);
 
 /* Wait for the end of the parent: 0, MP_ETIMEDOUT. */

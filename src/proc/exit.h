@@ -3,8 +3,8 @@
 #ifndef MP__PROC_EXIT_H
 #define MP__PROC_EXIT_H
 
-/* From now on: at exit() daemons are terminated, other children waited for. Idempotent. A child that ends
- * in order does the same without exit(), see bootstrap.c. */
+/* From now on: at exit() daemons are terminated, other children waited for. Idempotent. A child
+ * that ends in order does the same without exit(), see bootstrap.c. */
 void mp__exit_watch(void);
 
 #endif

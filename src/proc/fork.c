@@ -24,12 +24,10 @@ static void become_child(struct child *child) {
     mp__bootstrap(&how);
 }
 
-/* What lies in streams would be written twice. */
-int mp__start_fork(struct child *child) {
+static int fork_child(struct child *child) {
     int code = mp__start_prepare(child);
     if (code < 0)
         return code;
-    fflush(NULL);
     MP__POINT("fork.start.prepared");
     pid_t pid = fork();
     if (pid < 0)
@@ -37,4 +35,13 @@ int mp__start_fork(struct child *child) {
     if (pid == 0)
         become_child(child);
     return mp__start_born(child, pid);
+}
+
+/* What lies in streams would be written twice. */
+int mp__start_fork(struct child *child) {
+    fflush(NULL);
+    mp__start_lock();
+    int code = fork_child(child);
+    mp__start_unlock();
+    return code;
 }

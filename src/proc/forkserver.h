@@ -2,41 +2,48 @@
  * SPDX-License-Identifier: MIT
  *
  * Each process that uses MP_FORKSERVER has a server of its own: a hidden, spawned child that forks
- * spare children ahead of need. A spare sleeps on a word of its own in the arena. To start a process
- * the client writes down what to run and changes that word; descriptors, if there are any, go before
- * through the spare's channel. The server reaps, and writes the codes of those that were killed.
+ * spare children ahead of need. A spare sleeps on a word of its own in the arena. To start a
+ * process the client writes down what to run and changes that word; descriptors, if there are any,
+ * go before through the spare's channel. The server reaps, and writes the codes of those that were
+ * killed.
  *
- *     word of a spare     EMPTY --server--> (forks) --spare--> IDLE --client--> TAKEN --spare--> EMPTY
+ *     word of a spare     EMPTY --server--> (forks) --spare--> IDLE --client--> TAKEN --spare-->
+ * LEFT
  *
- * The word carries a ticket: whoever holds an old one (a spare of a dead server) changes nothing. */
+ * The word carries a ticket: whoever holds an old one (a spare of a dead server) changes nothing.
+ */
 #ifndef MP__PROC_FORKSERVER_H
 #define MP__PROC_FORKSERVER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "proc/context.h"
 #include "proc/launch.h"
+
+struct process_shared;
 
 #define MP__SPARE_MAX 4
 
-enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN };
+enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN, MP__SPARE_LEFT };
 #define MP__SPARE_STATE_BITS 2
 
 struct spare_shared {
     _Atomic uint32_t word;       /* ticket << 2 | enum mp__spare_state; the spare sleeps on it */
     _Atomic int32_t pid;         /* of the spare; good while IDLE */
-    _Atomic uint64_t launch;     /* offset of its record in the arena; written before TAKEN */
+    _Atomic uint64_t launch;     /* mp__launch_name of what to start; written before TAKEN */
     _Atomic uint32_t has_parcel; /* descriptors wait in its channel; written before TAKEN */
     _Alignas(64) char end[];     /* a cache line each */
 };
 
 struct forkserver_shared {
-    _Atomic uint64_t client;   /* mp__member_ref of whose server it is; 0: free */
-    _Atomic uint64_t server;   /* mp__member_ref of the server; 0: not there yet */
-    _Atomic uint32_t bell;     /* counts spares that became IDLE and forks that failed */
-    _Atomic int32_t refusal;   /* -errno of the last fork that failed; 0 since none did */
-    _Atomic uint32_t ticket;   /* the last one given out */
+    _Atomic uint64_t client; /* mp__member_ref of whose server it is; 0: free */
+    _Atomic uint64_t server; /* mp__member_ref of the server; 0: not there yet */
+    _Atomic uint32_t bell;   /* counts spares that became IDLE and forks that failed */
+    _Atomic int32_t refusal; /* -errno of the last fork that failed; 0 since none did */
+    _Atomic uint32_t ticket; /* the last one given out */
     _Alignas(64) struct spare_shared spares[MP__SPARE_MAX];
 };
 
@@ -50,20 +57,31 @@ static inline enum mp__spare_state mp__spare_state(uint32_t word) {
     return (enum mp__spare_state)(word & ((1U << MP__SPARE_STATE_BITS) - 1));
 }
 
-/* What a parcel of descriptors says: for whom it is. */
+/* What comes with descriptors through a channel. */
 struct mp__parcel {
-    uint32_t ticket; /* of the spare */
+    uint32_t ticket; /* of the spare that they are for */
+    int32_t has_sentinel,
+        has_lifeline; /* the first of the descriptors are these, then connections */
 };
 
 /* Is the server alive that was number `serial` of this process? */
 bool mp__forkserver_is_alive(unsigned serial);
 
-/* End this process's server and its spares, and wait for that; children that run are not touched. The next start
- * makes a new one. Done at exit, too. */
+/* End this process's server and its spares, and wait for that; children that run are not touched.
+ * The next start makes a new one. Done at exit, too. */
 void mp__forkserver_stop(void);
 
-/* The server: target of the hidden process, see forkserver_main.c. */
-struct mp__forkserver_order;
+/* Was a function of that program or shared object started by the present server before? Then it is
+ * there. */
+bool mp__forkserver_knows(const struct process_shared *process);
+void mp__forkserver_learn(const struct process_shared *process);
+
+/* What the server is told, as the argument of the hidden process. */
+struct mp__forkserver_order {
+    struct forkserver_shared *record;
+    struct mp__preload preload; /* its argument follows */
+};
+/* The server's target; its descriptors: control, then a channel for each spare. */
 int mp__forkserver_main(void *arg, size_t arg_size);
 
 #endif

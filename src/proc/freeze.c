@@ -29,10 +29,11 @@ static struct {
 int mp__freeze_program(int *image, char **path, const char **argv0) {
     *path = mp__context_executable();
     if (!*path && frozen.image < 0)
-        return mp__fail(MP_ENOTMAIN,
-                        "mp_process_start: spawn and forkserver execute this program again, and its "
-                        "main() must expect that. Add as the first line of main(): "
-                        "mp_freeze_support(argc, argv);");
+        return mp__fail(
+            MP_ENOTMAIN,
+            "mp_process_start: spawn and forkserver execute this program again, and its "
+            "main() must expect that. Add as the first line of main(): "
+            "mp_freeze_support(argc, argv);");
     *image = *path ? -1 : frozen.image;
     *argv0 = *path ? *path : frozen.argv0;
     return 0;
@@ -43,7 +44,8 @@ void mp__freeze_print(const struct mp__freeze *order, char text[MP__FREEZE_TEXT]
                         order->arena, order->address, order->size, order->launch,
                         order->has_sentinel, order->has_lifeline, order->count);
     for (int i = 0; i < order->count; i++)
-        used += snprintf(text + used, (size_t)(MP__FREEZE_TEXT - used), ",%d", order->descriptors[i]);
+        used +=
+            snprintf(text + used, (size_t)(MP__FREEZE_TEXT - used), ",%d", order->descriptors[i]);
 }
 
 /* One number up to `most`; a comma before it but for the first. */
@@ -69,20 +71,23 @@ static bool take_int(const char **text, int most, int *out) {
 }
 
 bool mp__freeze_parse(struct mp__freeze *out, const char *text) {
-    if (!take_int(&text, INT32_MAX, &out->arena) || !take_number(&text, UINT64_MAX, &out->address) ||
-        !take_number(&text, UINT64_MAX, &out->size) || !take_number(&text, out->size, &out->launch) ||
-        !take_int(&text, 1, &out->has_sentinel) || !take_int(&text, 1, &out->has_lifeline) ||
-        !take_int(&text, MP__PASS_MAX, &out->count))
+    if (!take_int(&text, INT32_MAX, &out->arena) ||
+        !take_number(&text, UINT64_MAX, &out->address) ||
+        !take_number(&text, UINT64_MAX, &out->size) ||
+        !take_number(&text, UINT64_MAX, &out->launch) || !take_int(&text, 1, &out->has_sentinel) ||
+        !take_int(&text, 1, &out->has_lifeline) || !take_int(&text, MP__PASS_MAX, &out->count))
         return false;
     for (int i = 0; i < out->count; i++)
         if (!take_int(&text, INT32_MAX, &out->descriptors[i]))
             return false;
-    return *text == 0 && out->has_sentinel + out->has_lifeline <= out->count;
+    return *text == 0 && mp__launch_name_offset(out->launch) < out->size &&
+           out->has_sentinel + out->has_lifeline <= out->count;
 }
 
 /* Where the arena cannot be mapped, its record still can: anywhere. */
 static void report_unattached(const struct mp__freeze *order, int code) {
-    uint64_t start = order->launch & ~(PAGE - 1);
+    uint64_t offset = mp__launch_name_offset(order->launch);
+    uint64_t start = offset & ~(PAGE - 1);
     char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, order->arena, (off_t)start);
     if (page == MAP_FAILED)
         return;
@@ -90,7 +95,7 @@ static void report_unattached(const struct mp__freeze *order, int code) {
              "the shared memory cannot be mapped in the child at the address it has in its parent "
              "(%#" PRIx64 ")",
              order->address);
-    mp__launch_fail((struct launch_shared *)(page + (order->launch - start)), code);
+    mp__launch_fail((struct launch_shared *)(page + (offset - start)), code);
 }
 
 static void keep_from_exec(const struct mp__freeze *order) {
@@ -113,7 +118,7 @@ static void become_child(const char *text) {
     }
     int first = order.has_sentinel + order.has_lifeline;
     struct mp__bootstrap how = {
-        .launch = mp__launch_at(order.launch),
+        .launch = mp__launch_named(order.launch),
         .sentinel_end = order.has_sentinel ? order.descriptors[0] : -1,
         .lifeline_end = order.has_lifeline ? order.descriptors[order.has_sentinel] : -1,
         .descriptors = order.descriptors + first,

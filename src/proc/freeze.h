@@ -6,20 +6,20 @@
 #include "os/child.h"
 #include "os/descriptor.h"
 
-#define MP__FREEZE_MARK "--multiprocessing-fork" /* argv[1] of a child, as Python's */
+#define MP__FREEZE_MARK "--multiprocessing-fork"  /* argv[1] of a child, as Python's */
 #define MP__FREEZE_TEXT (160 + 12 * MP__PASS_MAX) /* room for argv[2] */
 
-struct mp__freeze { /* what a spawned child is told, as text in argv[2] */
+struct mp__freeze {                 /* what a spawned child is told, as text in argv[2] */
     int arena;                      /* descriptor */
     uint64_t address, size;         /* where to map it */
-    uint64_t launch;                /* offset of the record in the arena */
+    uint64_t launch;                /* mp__launch_name of the record */
     int has_sentinel, has_lifeline; /* the first of the descriptors are these */
     int descriptors[MP__PASS_MAX];  /* then connections */
     int count;                      /* of them all */
 };
 
-/* What to execute: our own image or what mp_set_executable said (*path, malloc'd). MP_ENOTMAIN: main() did not call
- * mp_freeze_support(). argv0: to be the child's argv[0]. */
+/* What to execute: our own image or what mp_set_executable said (*path, malloc'd). MP_ENOTMAIN:
+ * main() did not call mp_freeze_support(). argv0: to be the child's argv[0]. */
 int mp__freeze_program(int *image, char **path, const char **argv0);
 
 void mp__freeze_print(const struct mp__freeze *order, char text[MP__FREEZE_TEXT]);

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -83,13 +83,14 @@ void mp__launch_free(struct mp__launch launch) {
         atomic_store(&launch.shared->taker, 0);
 }
 
-struct mp__launch mp__launch_at(uint64_t arena_offset) {
-    struct launch_shared *record = (struct launch_shared *)((char *)mp__arena + arena_offset);
-    return (struct mp__launch){record, atomic_load(&record->end) >> USE_SHIFT};
+uint64_t mp__launch_name(struct mp__launch launch) {
+    return (uint64_t)((char *)launch.shared - (char *)mp__arena) << 16 | launch.use;
 }
 
-uint64_t mp__launch_offset(struct mp__launch launch) {
-    return (uint64_t)((char *)launch.shared - (char *)mp__arena);
+struct mp__launch mp__launch_named(uint64_t name) {
+    struct launch_shared *record =
+        (struct launch_shared *)((char *)mp__arena + mp__launch_name_offset(name));
+    return (struct mp__launch){record, (uint32_t)(name & 0xffff)};
 }
 
 void mp__launch_end(struct mp__launch launch, int code) {

@@ -1,9 +1,10 @@
 /* Starts in the arena: where parent and child tell each other how a start went and how it ended.
  * SPDX-License-Identifier: MIT
  *
- * One record for each child from its start until its parent knows its exit code, in a fixed place of
- * the arena, so that a child whose parent was killed can still write into it. Its taker frees it; a
- * record whose taker and child are both dead is taken again by whoever needs one: nothing to recover. */
+ * One record for each child from its start until its parent knows its exit code, in a fixed place
+ * of the arena, so that a child whose parent was killed can still write into it. Its taker frees
+ * it; a record whose taker and child are both dead is taken again by whoever needs one: nothing to
+ * recover. */
 #ifndef MP__PROC_LAUNCH_H
 #define MP__PROC_LAUNCH_H
 
@@ -22,15 +23,15 @@ struct process_shared;
 enum mp__launch_state { MP__LAUNCH_UNDER_WAY, MP__LAUNCH_RUNS, MP__LAUNCH_FAILED };
 
 struct launch_shared {
-    _Atomic uint64_t taker;   /* mp__member_ref of the parent; 0: free */
-    _Atomic uint64_t child;   /* mp__member_ref of the child's slot */
+    _Atomic uint64_t taker;                   /* mp__member_ref of the parent; 0: free */
+    _Atomic uint64_t child;                   /* mp__member_ref of the child's slot */
     _Atomic(struct process_shared *) process; /* what to run */
-    _Atomic uint32_t state;   /* enum mp__launch_state; the parent sleeps on it */
-    _Atomic uint32_t end;     /* use << 17 | known << 16 | (code + 256); the code is written once */
-    _Atomic int32_t pid;      /* of the child, once it knows */
-    _Atomic int32_t failure;  /* why it FAILED; written before state */
+    _Atomic uint32_t state;                   /* enum mp__launch_state; the parent sleeps on it */
+    _Atomic uint32_t end;    /* use << 17 | known << 16 | (code + 256); the code is written once */
+    _Atomic int32_t pid;     /* of the child, once it knows */
+    _Atomic int32_t failure; /* why it FAILED; written before state */
     char detail[MP__LAUNCH_DETAIL]; /* the sentence to it; written before state */
-    char unused[20];          /* fills four cache lines */
+    char unused[20];                /* fills four cache lines */
 };
 
 /* What a process needs to find its record: also when it was given to another start meanwhile. */
@@ -39,10 +40,16 @@ struct mp__launch {
     uint32_t use; /* which use of the record */
 };
 
-int mp__launch_take(struct mp__launch *out, struct process_shared *process); /* with a reserved member; 0, -EAGAIN */
-void mp__launch_free(struct mp__launch launch);                    /* by the taker; 0 record: nothing */
-struct mp__launch mp__launch_at(uint64_t arena_offset);            /* as its child sees it */
-uint64_t mp__launch_offset(struct mp__launch launch);
+int mp__launch_take(struct mp__launch *out,
+                    struct process_shared *process); /* with a reserved member; 0, -EAGAIN */
+void mp__launch_free(struct mp__launch launch);      /* by the taker; 0 record: nothing */
+
+/* A number for it that other processes understand: offset in the arena << 16 | use. */
+uint64_t mp__launch_name(struct mp__launch launch);
+struct mp__launch mp__launch_named(uint64_t name);
+static inline uint64_t mp__launch_name_offset(uint64_t name) {
+    return name >> 16;
+}
 
 /* Write the exit code down, unless that was done. */
 void mp__launch_end(struct mp__launch launch, int code);
@@ -50,7 +57,8 @@ bool mp__launch_code(struct mp__launch launch, int *code);
 /* Sleep until there is a code, at most till the deadline. */
 void mp__launch_await_code(struct mp__launch launch, mp__time deadline);
 
-void mp__launch_runs(struct mp__launch launch);               /* the child: the target begins */
-void mp__launch_fail(struct launch_shared *shared, int code); /* the child: with this thread's detail */
+void mp__launch_runs(struct mp__launch launch); /* the child: the target begins */
+void mp__launch_fail(struct launch_shared *shared,
+                     int code); /* the child: with this thread's detail */
 
 #endif

@@ -18,7 +18,8 @@
 #include "shm/arena.h"
 #include "shm/heap.h"
 
-#define CONNECTIONS_MAX (MP__PASS_MAX - 4) /* others are the arena's, the sentinel's, the lifeline's */
+#define CONNECTIONS_MAX \
+    (MP__PASS_MAX - 4) /* others are the arena's, the sentinel's, the lifeline's */
 
 static int check(const mp_process *process, const char *function) {
     if (mp__current_is_handle(process))
@@ -36,8 +37,8 @@ static int check_maker(const mp_process *process, const char *function) {
         return mp__fail(MP_ESTATE, "%s: the process '%s' is %s", function, mp_process_name(process),
                         mp__current_is_parent(process) ? "our parent" : "this one");
     if (shared->maker != mp__member_self())
-        return mp__fail(MP_EFOREIGN, "%s: the process '%s' was made by another process (%d)", function,
-                        mp_process_name(process), (int)shared->maker_pid);
+        return mp__fail(MP_EFOREIGN, "%s: the process '%s' was made by another process (%d)",
+                        function, mp_process_name(process), (int)shared->maker_pid);
     return 0;
 }
 
@@ -69,8 +70,8 @@ static void free_bytes(const struct process_shared *process, char *data) {
         mp__heap_free(data);
 }
 
-int mp__process_set_part(struct process_shared *process, enum mp__process_part part, const void *data,
-                         size_t size) {
+int mp__process_set_part(struct process_shared *process, enum mp__process_part part,
+                         const void *data, size_t size) {
     char *copy = is_private(process) ? malloc(size + 1) : mp__heap_alloc(size + 1);
     if (!copy)
         return -ENOMEM;
@@ -107,8 +108,9 @@ static int count_connections(const mp_process_options *options, size_t *out) {
     while (options->connections && options->connections[count])
         count++;
     if (count > CONNECTIONS_MAX)
-        return mp__fail(MP_EINVAL, "mp_process_new: %zu connections, but %d can be given to a process",
-                        count, CONNECTIONS_MAX);
+        return mp__fail(MP_EINVAL,
+                        "mp_process_new: %zu connections, but %d can be given to a process", count,
+                        CONNECTIONS_MAX);
     *out = count;
     return 0;
 }
@@ -141,7 +143,8 @@ static int set_default_name(struct process_shared *process, const char *prefix) 
 static int set_names(struct process_shared *process, const char *prefix, const char *name) {
     const struct process_shared *self = mp__current();
     const struct mp__bytes *ours = &self->parts[MP__PART_NAME];
-    int code = mp__process_set_part(process, MP__PART_PARENT_NAME, atomic_load(&ours->data), ours->size);
+    int code =
+        mp__process_set_part(process, MP__PART_PARENT_NAME, atomic_load(&ours->data), ours->size);
     if (code == 0 && process->is_hidden)
         code = mp__process_set_part(process, MP__PART_IDENTITY, "", 0);
     else if (code == 0)
@@ -152,7 +155,8 @@ static int set_names(struct process_shared *process, const char *prefix, const c
     return code;
 }
 
-static int set_rest(struct process_shared *process, const mp_process_options *options, size_t count) {
+static int set_rest(struct process_shared *process, const mp_process_options *options,
+                    size_t count) {
     const struct mp__bytes *key = &mp__current()->parts[MP__PART_AUTHKEY];
     int code = mp__process_set_part(process, MP__PART_AUTHKEY, atomic_load(&key->data), key->size);
     if (code == 0)
@@ -169,11 +173,13 @@ static int fill_object(struct process_shared *process, mp_context *context,
     process->maker = self->member;
     process->maker_pid = atomic_load(&self->pid);
     process->method = mp__context_method(context);
-    process->is_daemon = options->daemon == MP_INHERIT ? self->is_daemon : options->daemon == MP_DAEMON;
+    process->is_daemon =
+        options->daemon == MP_INHERIT ? self->is_daemon : options->daemon == MP_DAEMON;
     process->target = options->target;
     if (process->method == MP_THREAD)
-        return mp__fail(MP_EINVAL, "mp_process_new: the MP_THREAD context has no processes: it is for "
-                                   "pools; use MP_FORK, MP_SPAWN or MP_FORKSERVER");
+        return mp__fail(MP_EINVAL,
+                        "mp_process_new: the MP_THREAD context has no processes: it is for "
+                        "pools; use MP_FORK, MP_SPAWN or MP_FORKSERVER");
     if (process->method != MP_FORK) {
         int code = mp__function_pack((mp__any_fn)options->target, &process->function);
         if (code < 0)
@@ -182,7 +188,8 @@ static int fill_object(struct process_shared *process, mp_context *context,
     int code = set_names(process, mp__context_prefix(context), options->name);
     if (code == 0)
         code = set_rest(process, options, connection_count);
-    return code < 0 ? mp__fail(code, "mp_process_new: argument of %zu bytes", options->arg_size) : 0;
+    return code < 0 ? mp__fail(code, "mp_process_new: argument of %zu bytes", options->arg_size)
+                    : 0;
 }
 
 static int make_object(mp_process **out, mp_context *context, const mp_process_options *options,
@@ -218,7 +225,8 @@ int mp_process_new(mp_process **out, mp_context *context, const mp_process_optio
     return make_object(out, context, options, false);
 }
 
-int mp__process_new_hidden(mp_process **out, mp_context *context, const mp_process_options *options) {
+int mp__process_new_hidden(mp_process **out, mp_context *context,
+                           const mp_process_options *options) {
     return make_object(out, context, options, true);
 }
 
@@ -277,7 +285,8 @@ int mp_process_interrupt(mp_process *process) {
 
 /* Has it ended? Only for what this process started. */
 static bool has_ended(struct process_shared *process) {
-    return atomic_load(&process->phase) == MP__PROCESS_ENDED || mp__children_collect(process->child);
+    return atomic_load(&process->phase) == MP__PROCESS_ENDED ||
+           mp__children_collect(process->child);
 }
 
 int mp_process_close(mp_process *process) {
@@ -289,10 +298,11 @@ int mp_process_close(mp_process *process) {
     struct process_shared *shared = mp__process_of(process);
     uint32_t phase = atomic_load(&shared->phase);
     if (phase == MP__PROCESS_STARTING || (phase != MP__PROCESS_NEW && !has_ended(shared)))
-        return mp__fail(MP_EINVAL,
-                        "mp_process_close: the process '%s' (%d) is still running: join or terminate "
-                        "it first",
-                        mp_process_name(process), (int)mp_process_pid(process));
+        return mp__fail(
+            MP_EINVAL,
+            "mp_process_close: the process '%s' (%d) is still running: join or terminate "
+            "it first",
+            mp_process_name(process), (int)mp_process_pid(process));
     atomic_store(&shared->kind, 0);
     MP__POINT("process.close.marked");
     if (shared->child)
@@ -321,7 +331,8 @@ int mp_process_exitcode(const mp_process *process, int *code) {
     if (!code)
         return mp__fail(MP_EINVAL, "mp_process_exitcode: code is NULL");
     if (mp__current_is_parent(process))
-        return mp__fail(MP_EFOREIGN, "mp_process_exitcode: a parent's code is not for its children");
+        return mp__fail(MP_EFOREIGN,
+                        "mp_process_exitcode: a parent's code is not for its children");
     int result = check_started(process, "mp_process_exitcode");
     if (result < 0)
         return result;

@@ -13,16 +13,22 @@
 
 struct child;
 
-enum mp__process_phase { MP__PROCESS_NEW, MP__PROCESS_STARTING, MP__PROCESS_STARTED, MP__PROCESS_ENDED };
+enum mp__process_phase {
+    MP__PROCESS_NEW,
+    MP__PROCESS_STARTING,
+    MP__PROCESS_STARTED,
+    MP__PROCESS_ENDED
+};
 
 enum mp__process_part { /* bytes that belong to a process, each a block of its own */
-    MP__PART_NAME,
-    MP__PART_IDENTITY,    /* "1:2": the second child of the first child of the root; "" the root */
-    MP__PART_AUTHKEY,
-    MP__PART_ARG,
-    MP__PART_PARENT_NAME, /* of the process that made the object */
-    MP__PART_CONNECTIONS, /* mp_connection * of the options, without the NULL */
-    MP__PART_COUNT
+                        MP__PART_NAME,
+                        MP__PART_IDENTITY, /* "1:2": the second child of the first child of the
+                                              root; "" the root */
+                        MP__PART_AUTHKEY,
+                        MP__PART_ARG,
+                        MP__PART_PARENT_NAME, /* of the process that made the object */
+                        MP__PART_CONNECTIONS, /* mp_connection * of the options, without the NULL */
+                        MP__PART_COUNT
 };
 
 struct mp__bytes {
@@ -30,24 +36,24 @@ struct mp__bytes {
     size_t size;          /* without that 0 */
 };
 
-/* The object: a block held by the process that made it, and freed with that one. The child copies what
- * it needs and then asks whether the maker still lives: if so the copy is good (see bootstrap.c).
- * Handles of this process and its parent are the same struct in private memory. */
+/* The object: a block held by the process that made it, and freed with that one. The child copies
+ * what it needs and then asks whether the maker still lives: if so the copy is good (see
+ * bootstrap.c). Handles of this process and its parent are the same struct in private memory. */
 struct process_shared {
     mp__kind_word kind;
-    _Atomic uint32_t phase;      /* enum mp__process_phase; changed by the maker's threads */
-    mp__member_ref maker;        /* who may start, join, close it */
+    _Atomic uint32_t phase;        /* enum mp__process_phase; changed by the maker's threads */
+    mp__member_ref maker;          /* who may start, join, close it */
     _Atomic mp__member_ref member; /* the child's slot; 0 before start */
-    _Atomic int32_t pid;         /* 0 before start */
-    _Atomic int32_t code;        /* exit code, in phase ENDED */
-    pid_t maker_pid;             /* the parent's pid, for the child */
-    mp_start_method method;      /* MP_FORK, MP_SPAWN or MP_FORKSERVER */
-    bool is_daemon;              /* set before start */
-    bool is_hidden;              /* the library's own (fork server): not listed, may have children */
-    bool says_when_ready;        /* the target itself reports the start (fork server, after its preload) */
+    _Atomic int32_t pid;           /* 0 before start */
+    _Atomic int32_t code;          /* exit code, in phase ENDED */
+    pid_t maker_pid;               /* the parent's pid, for the child */
+    mp_start_method method;        /* MP_FORK, MP_SPAWN or MP_FORKSERVER */
+    bool is_daemon;                /* set before start */
+    bool is_hidden;       /* the library's own (fork server): not listed, may have children */
+    bool says_when_ready; /* the target itself reports the start (fork server, after its preload) */
     struct mp__function function; /* the target where it crosses an exec */
-    mp_target_fn target;         /* the target in the maker's memory; NULL: none */
-    struct child *child;         /* entry of the maker's table; its memory; NULL before start */
+    mp_target_fn target;          /* the target in the maker's memory; NULL: none */
+    struct child *child;          /* entry of the maker's table; its memory; NULL before start */
     struct mp__bytes parts[MP__PART_COUNT];
 };
 
@@ -55,18 +61,21 @@ static inline struct process_shared *mp__process_of(const mp_process *process) {
     return (struct process_shared *)process;
 }
 
-/* mp_process_start in two halves, so that many children can come up at once (pool): launch returns as soon as the child is
- * on its way, confirm waits until it runs or has failed to (its detail becomes ours). */
+/* mp_process_start in two halves, so that many children can come up at once (pool): launch returns
+ * as soon as the child is on its way, confirm waits until it runs or has failed to (its detail
+ * becomes ours). */
 int mp__process_launch(mp_process *process);
 int mp__process_confirm(mp_process *process);
-mp__member_ref mp__process_member(const mp_process *process); /* its slot in the registry; 0 before start */
+mp__member_ref
+mp__process_member(const mp_process *process); /* its slot in the registry; 0 before start */
 
 /* As mp_process_new, for processes of the library itself: hidden, no count in the names. */
-int mp__process_new_hidden(mp_process **out, mp_context *context, const mp_process_options *options);
+int mp__process_new_hidden(mp_process **out, mp_context *context,
+                           const mp_process_options *options);
 
 /* Replace a part by a copy of these bytes. 0 or -ENOMEM. For handles the memory is private. */
-int mp__process_set_part(struct process_shared *process, enum mp__process_part part, const void *data,
-                         size_t size);
+int mp__process_set_part(struct process_shared *process, enum mp__process_part part,
+                         const void *data, size_t size);
 void mp__process_free_parts(struct process_shared *process);
 
 #endif

@@ -20,7 +20,7 @@ static int fill_order(struct mp__freeze *order, const struct child *child, const
     order->arena = mp__arena_descriptor();
     order->address = (uint64_t)(uintptr_t)mp__arena->address;
     order->size = mp__arena->size;
-    order->launch = mp__launch_offset(child->launch);
+    order->launch = mp__launch_name(child->launch);
     order->has_sentinel = child->sentinel.child_end >= 0;
     order->has_lifeline = child->lifeline.child_end >= 0;
     return 0;
@@ -61,11 +61,13 @@ int mp__start_spawn_with(struct child *child, const int *descriptors, size_t cou
     int code = mp__freeze_program(&image, &path, &argv0);
     if (code < 0)
         return code;
+    mp__start_lock();
     code = mp__start_prepare(child);
     if (code == 0)
         code = fill_order(&order, child, descriptors, count);
     if (code == 0)
         code = spawn(child, &order, image, path, argv0);
+    mp__start_unlock();
     free(path);
     return code;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,34 @@
 #include "os/futex.h"
 #include "proc/current.h"
 #include "proc/exit.h"
+#include "proc/forkserver.h"
 #include "shm/arena.h"
 
-#define SLICE_FIRST (MP__SECOND / 1000)     /* first sleep between looks at a child that may have died */
-#define SLICE_LAST (MP__SECOND / 20)        /* the longest one */
-#define ANSWER_LIMIT (60 * MP__SECOND)      /* what an executed program has until it must have answered */
+#define SLICE_FIRST \
+    (MP__SECOND / 1000)              /* first sleep between looks at a child that may have died */
+#define SLICE_LAST (MP__SECOND / 20) /* the longest one */
+#define ANSWER_LIMIT \
+    (60 * MP__SECOND) /* what an executed program has until it must have answered */
+
+/* One start at a time: a sibling forked in between would hold the other child's end of its
+ * sentinel. A forked child begins with a free one. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+
+static void reset_starting(void) {
+    starting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+__attribute__((constructor)) static void guard_fork(void) {
+    pthread_atfork(NULL, NULL, reset_starting);
+}
+
+void mp__start_lock(void) {
+    pthread_mutex_lock(&starting);
+}
+
+void mp__start_unlock(void) {
+    pthread_mutex_unlock(&starting);
+}
 
 int mp__start_prepare(struct child *child) {
     int code = mp__sentinel_prepare(&child->sentinel);
@@ -29,13 +53,17 @@ int mp__start_prepare(struct child *child) {
     return code < 0 ? mp__fail(code, "mp_process_start: no descriptors for the child") : 0;
 }
 
-int mp__start_born(struct child *child, pid_t pid) {
+void mp__start_note(struct child *child, pid_t pid) {
     child->pid = pid;
     atomic_store(&child->process->pid, (int32_t)pid);
     mp__member_born(child->member, pid);
-    MP__POINT("start.born.registered");
+    MP__POINT("start.note.registered");
     mp__descriptor_close(child->lifeline.child_end); /* the child's alone now */
     child->lifeline.child_end = -1;
+}
+
+int mp__start_born(struct child *child, pid_t pid) {
+    mp__start_note(child, pid);
     int code = mp__sentinel_begin(&child->sentinel, pid);
     if (code == 0)
         return 0;
@@ -70,13 +98,15 @@ static int check_startable(struct process_shared *process) {
     if (code < 0)
         return code;
     if (process->maker != mp__member_self())
-        return mp__fail(MP_EFOREIGN,
-                        "mp_process_start: the process '%s' was made by another process (%d), which "
-                        "alone may start it",
-                        mp_process_name((mp_process *)process), (int)process->maker_pid);
+        return mp__fail(
+            MP_EFOREIGN,
+            "mp_process_start: the process '%s' was made by another process (%d), which "
+            "alone may start it",
+            mp_process_name((mp_process *)process), (int)process->maker_pid);
     const struct process_shared *self = mp__current();
     if (self->is_daemon && !process->is_hidden)
-        return mp__fail(MP_EDAEMON, "mp_process_start: '%s' is a daemon, and daemons have no children",
+        return mp__fail(MP_EDAEMON,
+                        "mp_process_start: '%s' is a daemon, and daemons have no children",
                         mp_process_name((const mp_process *)self));
     return 0;
 }
@@ -102,7 +132,7 @@ static void undo_start(struct child *child) {
     atomic_store(&process->phase, MP__PROCESS_NEW);
 }
 
-static int start_child(struct process_shared *process, int (*start)(struct child *child)) {
+int mp__start_child(struct process_shared *process, int (*start)(struct child *child)) {
     uint32_t phase = MP__PROCESS_NEW;
     if (!atomic_compare_exchange_strong(&process->phase, &phase, MP__PROCESS_STARTING))
         return mp__fail(MP_ESTATE, "mp_process_start: the process '%s' was started before",
@@ -136,20 +166,22 @@ int mp__process_launch(mp_process *process) {
         return code;
     mp__exit_watch();
     (void)mp_active_children(NULL, 0); /* as Python: a start reaps the ended */
-    return start_child(shared, start_by_method);
+    return mp__start_child(shared, start_by_method);
 }
 
 static int fail_early_death(const struct child *child, int code) {
     const char *name = mp_process_name((mp_process *)child->process);
     if (child->server == 0 && child->process->method != MP_FORK && code >= 0)
-        return mp__fail(MP_ENOTMAIN,
-                        "mp_process_start: the program executed for '%s' ended with code %d before it "
-                        "came to mp_freeze_support(argc, argv), which must be the first line of its "
-                        "main()",
-                        name, code);
-    return mp__fail(MP_EWORKER,
-                    "mp_process_start: the child for '%s' ended with code %d before its target began",
-                    name, code);
+        return mp__fail(
+            MP_ENOTMAIN,
+            "mp_process_start: the program executed for '%s' ended with code %d before it "
+            "came to mp_freeze_support(argc, argv), which must be the first line of its "
+            "main()",
+            name, code);
+    return mp__fail(
+        MP_EWORKER,
+        "mp_process_start: the child for '%s' ended with code %d before its target began", name,
+        code);
 }
 
 /* Wait until the child says that it runs, or that it cannot; or dies, or is silent for too long. */
@@ -195,10 +227,13 @@ static int fail_start(struct child *child, int answer) {
 int mp__process_confirm(mp_process *process) {
     struct process_shared *shared = mp__process_of(process);
     struct child *child = shared->child;
-    if (shared->method == MP_SPAWN) {
+    if (shared->method == MP_SPAWN ||
+        (shared->method == MP_FORKSERVER && !mp__forkserver_knows(shared))) {
         int answer = await_answer(child);
         if (answer != MP__LAUNCH_RUNS)
             return fail_start(child, answer);
+        if (shared->method == MP_FORKSERVER)
+            mp__forkserver_learn(shared);
     }
     uint32_t phase = MP__PROCESS_STARTING; /* it may have been seen to end already */
     atomic_compare_exchange_strong(&shared->phase, &phase, MP__PROCESS_STARTED);

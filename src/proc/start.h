@@ -1,8 +1,8 @@
 /* The three ways to bring a child into the world.
  * SPDX-License-Identifier: MIT
  *
- * Each takes an entry with its record, opens what it needs, and leaves pid and sentinel in it. On failure no
- * process is left; the caller drops the entry. */
+ * Each takes an entry with its record, opens what it needs, and leaves pid and sentinel in it. On
+ * failure no process is left; the caller drops the entry. */
 #ifndef MP__PROC_START_H
 #define MP__PROC_START_H
 
@@ -21,7 +21,17 @@ int mp__start_descriptors(const struct child *child, int *out);
 
 /* Open sentinel and, for a daemon, lifeline. 0 or -errno. */
 int mp__start_prepare(struct child *child);
-/* It exists: note its pid, watch it. On failure it is killed. */
+/* It exists: write its pid where that belongs. */
+void mp__start_note(struct child *child, pid_t pid);
+/* The same, and watch it. On failure it is killed. */
 int mp__start_born(struct child *child, pid_t pid);
+
+/* From before the preparation until it is born: a sibling forked in between would hold the child's
+ * end of the sentinel. A forked child begins with a free lock. */
+void mp__start_lock(void);
+void mp__start_unlock(void);
+
+/* Take the object from NEW to a listed child, still STARTING; or leave it NEW. */
+int mp__start_child(struct process_shared *process, int (*start)(struct child *child));
 
 #endif

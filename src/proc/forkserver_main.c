@@ -1,0 +1,334 @@
+/* The fork server itself: one thread that forks, waits and reaps.
+ * SPDX-License-Identifier: MIT
+ *
+ * It dies with its client, its spares with it (lifelines). Children at work live on; their codes
+ * they write themselves, those of the killed it writes. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/descriptor.h"
+#include "os/futex.h"
+#include "os/lifeline.h"
+#include "proc/bootstrap.h"
+#include "proc/forkserver.h"
+
+#define TAKEN_MILLISECONDS \
+    1 /* between looks at a spare that has been taken and has not left its place */
+
+struct note { /* a child of the server */
+    pid_t pid;
+    uint32_t ticket;              /* it had as a spare */
+    unsigned number;              /* of its place */
+    struct mp__lifeline lifeline; /* until it has been taken */
+    uint64_t launch;              /* name of what it runs; 0: not taken, as far as is known */
+};
+
+static struct {
+    struct forkserver_shared *record;
+    const int *ends;    /* control, then channels */
+    size_t end_count;   /* MP__SPARE_MAX + 1 */
+    struct note *notes; /* in no order; malloc'd */
+    size_t count;       /* of notes */
+    size_t capacity;    /* of notes */
+    sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
+} server;
+
+static void ring_bell(void) {
+    atomic_fetch_add(&server.record->bell, 1);
+    mp__futex_wake(&server.record->bell, MP__WAKE_ALL);
+}
+
+static void notice_child(int signal) {
+    (void)signal; /* that ppoll ends is all */
+}
+
+static void set_handler(int signal, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(signal, &action, NULL);
+}
+
+/* SIGCHLD comes only while we wait; Ctrl-C is the client's business. */
+static void set_signals(void) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &child, &server.unblocked);
+    sigdelset(&server.unblocked, SIGCHLD);
+    set_handler(SIGCHLD, notice_child);
+    set_handler(SIGINT, SIG_IGN);
+}
+
+static void run_preload(const struct mp__preload *preload) {
+    mp__any_fn function;
+    if (preload->function.image == 0)
+        return;
+    int code = mp__function_find(&preload->function, &function);
+    if (code < 0)
+        mp__bootstrap_give_up(code);
+    void *arg = malloc(preload->arg_size + 1);
+    if (!arg)
+        mp__bootstrap_give_up(mp__fail(-ENOMEM, "the preload function's argument"));
+    memcpy(arg, preload->arg, preload->arg_size);
+    code = ((int (*)(void *))function)(arg);
+    free(arg);
+    if (code != 0)
+        mp__bootstrap_give_up(
+            mp__fail(MP_ETASK, "the fork server's preload function returned %d", code));
+}
+
+/* ---- a spare ---- */
+
+static void close_ends(void) {
+    for (size_t i = 0; i < server.end_count; i++)
+        mp__descriptor_close(server.ends[i]);
+}
+
+static void close_list(const int *list, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        mp__descriptor_close(list[i]);
+}
+
+/* What was sent to spares that died before us is thrown away. */
+static void receive_parcel(struct mp__bootstrap *how, unsigned number, uint32_t ticket, int *list) {
+    struct mp__parcel parcel;
+    size_t count;
+    for (;;) {
+        count = MP__PASS_MAX;
+        ssize_t got =
+            mp__descriptor_receive(server.ends[1 + number], &parcel, sizeof parcel, list, &count);
+        if (got != sizeof parcel)
+            _exit(255);
+        if (parcel.ticket == ticket)
+            break;
+        close_list(list, count);
+    }
+    size_t first = (size_t)(parcel.has_sentinel + parcel.has_lifeline);
+    how->sentinel_end = parcel.has_sentinel ? list[0] : -1;
+    how->lifeline_end = parcel.has_lifeline ? list[parcel.has_sentinel] : -1;
+    how->descriptors = list + first;
+    how->descriptor_count = count - first;
+}
+
+/* Sleep until the client gives us something; leave when the place is another's. */
+static void await_work(struct spare_shared *spare, uint32_t ticket) {
+    uint32_t idle = mp__spare_word(ticket, MP__SPARE_IDLE);
+    uint32_t word;
+    while ((word = atomic_load(&spare->word)) == idle)
+        (void)mp__futex_wait(&spare->word, idle, MP__NEVER);
+    if (word != mp__spare_word(ticket, MP__SPARE_TAKEN))
+        _exit(0);
+}
+
+static void announce(struct spare_shared *spare, uint32_t ticket) {
+    uint32_t empty = mp__spare_word(ticket, MP__SPARE_EMPTY);
+    atomic_store(&spare->pid, (int32_t)getpid());
+    if (!atomic_compare_exchange_strong(&spare->word, &empty,
+                                        mp__spare_word(ticket, MP__SPARE_IDLE)))
+        _exit(0);
+    ring_bell();
+}
+
+static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
+    struct spare_shared *spare = &server.record->spares[number];
+    static int list[MP__PASS_MAX]; /* the bootstrap points into it for life */
+    struct mp__bootstrap how = {.sentinel_end = -1, .lifeline_end = -1};
+    set_handler(SIGCHLD, SIG_DFL);
+    (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
+    if (mp__lifeline_arm(lifeline_end) < 0)
+        _exit(255);
+    announce(spare, ticket);
+    await_work(spare, ticket);
+    how.launch = mp__launch_named(atomic_load(&spare->launch));
+    if (atomic_load(&spare->has_parcel))
+        receive_parcel(&how, number, ticket, list);
+    uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
+    (void)atomic_compare_exchange_strong(&spare->word, &taken,
+                                         mp__spare_word(ticket, MP__SPARE_LEFT));
+    set_handler(SIGINT, SIG_DFL);
+    close_ends();
+    mp__lifeline_disarm(lifeline_end);
+    mp__bootstrap(&how);
+}
+
+/* ---- the server ---- */
+
+static int reserve_note(void) {
+    if (server.count < server.capacity)
+        return 0;
+    size_t capacity = server.capacity ? 2 * server.capacity : 16;
+    struct note *notes = realloc(server.notes, capacity * sizeof *notes);
+    if (!notes)
+        return -ENOMEM;
+    server.notes = notes;
+    server.capacity = capacity;
+    return 0;
+}
+
+/* Once a place was taken, what its spare runs stands there until the place is used again; before,
+ * it may be what a client wrote that then did not get it. */
+static void learn_launch(struct note *note) {
+    struct spare_shared *spare = &server.record->spares[note->number];
+    uint32_t word = atomic_load(&spare->word);
+    if (note->launch != 0 || mp__spare_ticket(word) != note->ticket ||
+        mp__spare_state(word) < MP__SPARE_TAKEN)
+        return;
+    note->launch = atomic_load(&spare->launch);
+    mp__lifeline_close(&note->lifeline);
+}
+
+static void learn_launches(void) {
+    for (size_t i = 0; i < server.count; i++)
+        learn_launch(&server.notes[i]);
+}
+
+static int fork_spare(unsigned number, uint32_t ticket) {
+    struct note note = {.ticket = ticket, .number = number};
+    int code = reserve_note();
+    if (code == 0)
+        code = mp__lifeline_open(&note.lifeline);
+    if (code < 0)
+        return code;
+    note.pid = fork();
+    if (note.pid == 0)
+        be_spare(number, ticket, note.lifeline.child_end);
+    if (note.pid < 0) {
+        code = -errno;
+        mp__lifeline_close(&note.lifeline);
+        return code;
+    }
+    mp__descriptor_close(note.lifeline.child_end);
+    note.lifeline.child_end = -1;
+    server.notes[server.count++] = note;
+    return 0;
+}
+
+/* Is one in that place, or on its way there? Notes what was taken before the place is used again.
+ */
+static bool has_spare(unsigned number) {
+    learn_launches();
+    for (size_t i = 0; i < server.count; i++)
+        if (server.notes[i].number == number && server.notes[i].launch == 0)
+            return true;
+    return false;
+}
+
+static int refill(unsigned number) {
+    struct spare_shared *spare = &server.record->spares[number];
+    uint32_t ticket = atomic_fetch_add(&server.record->ticket, 1) + 1;
+    atomic_store(&spare->word, mp__spare_word(ticket, MP__SPARE_EMPTY));
+    MP__POINT("forkserver.refill.emptied");
+    int code = fork_spare(number, ticket);
+    if (code < 0) {
+        atomic_store(&server.record->refusal, code);
+        ring_bell();
+    }
+    return code;
+}
+
+/* true: some place is TAKEN and not yet LEFT, look again soon. */
+static bool refill_all(void) {
+    bool is_taken = false;
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
+        enum mp__spare_state state =
+            mp__spare_state(atomic_load(&server.record->spares[number].word));
+        if (state == MP__SPARE_TAKEN)
+            is_taken = true;
+        else if (state != MP__SPARE_IDLE && !has_spare(number) && refill(number) < 0)
+            break;
+    }
+    return is_taken;
+}
+
+/* No longer to be had: whoever watches it finds the word changed, before the pid can be another's.
+ */
+static void withdraw(const struct note *note) {
+    struct spare_shared *spare = &server.record->spares[note->number];
+    uint32_t word = mp__spare_word(note->ticket, MP__SPARE_IDLE);
+    if (atomic_compare_exchange_strong(&spare->word, &word,
+                                       mp__spare_word(note->ticket, MP__SPARE_EMPTY)))
+        return;
+    word = mp__spare_word(note->ticket, MP__SPARE_TAKEN); /* it died before it left */
+    (void)atomic_compare_exchange_strong(&spare->word, &word,
+                                         mp__spare_word(note->ticket, MP__SPARE_LEFT));
+}
+
+static void bury(size_t index, int code) {
+    struct note *note = &server.notes[index];
+    withdraw(note);
+    learn_launch(note);
+    if (note->launch != 0)
+        mp__launch_end(mp__launch_named(note->launch), code);
+    mp__lifeline_close(&note->lifeline);
+    server.notes[index] = server.notes[--server.count];
+}
+
+/* Looks first and reaps last: until then the pid means nobody else. */
+static void reap_ended(void) {
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        int code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+        for (size_t i = 0; i < server.count; i++)
+            if (server.notes[i].pid == info.si_pid) {
+                bury(i, code);
+                break;
+            }
+        while (waitpid(info.si_pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        info = (siginfo_t){0};
+    }
+}
+
+/* false: the client wants no more. */
+static bool await_event(bool is_soon) {
+    struct pollfd poller = {.fd = server.ends[0], .events = POLLIN};
+    struct timespec soon = {.tv_nsec = TAKEN_MILLISECONDS * 1000000L};
+    if (ppoll(&poller, 1, is_soon ? &soon : NULL, &server.unblocked) <= 0)
+        return true;
+    char byte;
+    return mp__descriptor_receive(server.ends[0], &byte, 1, NULL, &(size_t){0}) > 0;
+}
+
+static void end_spares(void) {
+    for (size_t i = 0; i < server.count; i++) {
+        struct note *note = &server.notes[i];
+        learn_launch(note);
+        if (note->launch != 0)
+            continue;
+        withdraw(note);
+        kill(note->pid, SIGKILL);
+        while (waitpid(note->pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
+}
+
+int mp__forkserver_main(void *arg, size_t arg_size) {
+    (void)arg_size;
+    struct mp__forkserver_order *order = arg;
+    server.record = order->record;
+    server.ends = mp__bootstrap_descriptors(&server.end_count);
+    set_signals();
+    run_preload(&order->preload);
+    atomic_store(&server.record->server, mp__member_self());
+    fflush(NULL);
+    for (unsigned i = 0; i < MP__SPARE_MAX; i++) /* what a dead server left there is not ours */
+        atomic_store(
+            &server.record->spares[i].word,
+            mp__spare_word(atomic_fetch_add(&server.record->ticket, 1) + 1, MP__SPARE_EMPTY));
+    mp__bootstrap_ready();
+    bool is_soon;
+    do {
+        reap_ended();
+        is_soon = refill_all();
+    } while (await_event(is_soon));
+    end_spares();
+    return 0;
+}
