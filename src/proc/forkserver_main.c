@@ -150,12 +150,12 @@ static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
     how.launch = mp__launch_named(atomic_load(&spare->launch));
     if (atomic_load(&spare->has_parcel))
         receive_parcel(&how, number, ticket, list);
+    mp__lifeline_disarm(lifeline_end);
     uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
     (void)atomic_compare_exchange_strong(&spare->word, &taken,
                                          mp__spare_word(ticket, MP__SPARE_LEFT));
     set_handler(SIGINT, SIG_DFL);
     close_ends();
-    mp__lifeline_disarm(lifeline_end);
     mp__bootstrap(&how);
 }
 
@@ -178,11 +178,11 @@ static int reserve_note(void) {
 static void learn_launch(struct note *note) {
     struct spare_shared *spare = &server.record->spares[note->number];
     uint32_t word = atomic_load(&spare->word);
-    if (note->launch != 0 || mp__spare_ticket(word) != note->ticket ||
-        mp__spare_state(word) < MP__SPARE_TAKEN)
+    if (mp__spare_ticket(word) != note->ticket || mp__spare_state(word) < MP__SPARE_TAKEN)
         return;
     note->launch = atomic_load(&spare->launch);
-    mp__lifeline_close(&note->lifeline);
+    if (mp__spare_state(word) == MP__SPARE_LEFT)
+        mp__lifeline_close(&note->lifeline);
 }
 
 static void learn_launches(void) {

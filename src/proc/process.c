@@ -15,6 +15,7 @@
 #include "proc/children.h"
 #include "proc/context.h"
 #include "proc/current.h"
+#include "reg/thread.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
 
@@ -72,6 +73,8 @@ static void free_bytes(const struct process_shared *process, char *data) {
 
 int mp__process_set_part(struct process_shared *process, enum mp__process_part part,
                          const void *data, size_t size) {
+    if (!is_private(process) && !mp__self())
+        return -ENOMEM;
     char *copy = is_private(process) ? malloc(size + 1) : mp__heap_alloc(size + 1);
     if (!copy)
         return -ENOMEM;
@@ -202,7 +205,7 @@ static int make_object(mp_process **out, mp_context *context, const mp_process_o
         code = count_connections(options, &connection_count);
     if (code < 0)
         return code;
-    if (!mp__current())
+    if (!mp__self() || !mp__current())
         return -ENOMEM;
     struct process_shared *process = mp__heap_zalloc(sizeof *process);
     if (!process)

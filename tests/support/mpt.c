@@ -17,6 +17,7 @@
 #include "shm/heap.h"
 
 mp_context *(*mpt_chosen_context)(mp_start_method method);
+void (*mpt_stop_servers)(void);
 static mp_start_method chosen_method = MP_DEFAULT;
 
 void mpt_die(const char *file, int line, const char *text) {
@@ -176,5 +177,7 @@ int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count) {
     struct traces before = look_round();
     struct CMUnitTest tests[] = {chosen->test};
     int failures = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
+    if (mpt_stop_servers)
+        mpt_stop_servers();
     return failures ? failures : check_leftovers(before);
 }

@@ -88,8 +88,11 @@ int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count);
         static const struct mpt_case cases[] = {__VA_ARGS__};              \
         mp_freeze_support(argc, argv);                                     \
         mpt_chosen_context = mp_get_context;                               \
+        mpt_stop_servers = mp__forkserver_stop;                            \
         return mpt_run(argc, argv, cases, sizeof cases / sizeof cases[0]); \
     }
 extern mp_context *(*mpt_chosen_context)(mp_start_method method);
+extern void (*mpt_stop_servers)(void); /* called before the case is checked for leftovers */
+void mp__forkserver_stop(void);
 
 #endif
