@@ -14,11 +14,6 @@
 
 #include "base/fail.h"
 
-/* Weak, so that a static program gets neither dlopen nor the linker's warning about it, unless it
- * uses it itself. */
-#pragma weak dlopen
-#pragma weak dlerror
-
 #define BUILD_ID_NOTE 3 /* NT_GNU_BUILD_ID */
 
 struct search {
@@ -91,7 +86,7 @@ static bool find_build_id(const struct dl_phdr_info *info, struct mp__image *out
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         if (part->p_type == PT_NOTE &&
-            take_build_id(part, (const char *)info->dlpi_addr + part->p_vaddr, out))
+            take_build_id(part, (const char *)(info->dlpi_addr + part->p_vaddr), out))
             return true;
     }
     return false;
@@ -117,7 +112,7 @@ static void make_digest(const struct dl_phdr_info *info, struct mp__image *out) 
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         digest = mix(digest, part, sizeof *part);
         if (part->p_type == PT_LOAD && (part->p_flags & (PF_X | PF_R | PF_W)) == (PF_X | PF_R))
-            digest = mix(digest, (const char *)info->dlpi_addr + part->p_vaddr, part->p_filesz);
+            digest = mix(digest, (const char *)(info->dlpi_addr + part->p_vaddr), part->p_filesz);
     }
     memcpy(out->build_id, &digest, sizeof digest);
     out->build_id_size = sizeof digest;
@@ -167,12 +162,22 @@ int mp__image_find(const char *path, struct mp__image *out) {
     return dl_iterate_phdr(visit, &search) == 1 ? 0 : -ENOENT;
 }
 
+/* A static program asks for no loader. Its dlopen would bring a second libc into the process. */
+static int find_loader(struct dl_phdr_info *info, size_t size, void *argument) {
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_INTERP)
+            *(bool *)argument = true;
+    return 1; /* the program, which comes first, tells */
+}
+
 /* RTLD_LOCAL: its names must not get in the way of the program's. */
 int mp__image_load(const char *path) {
-    if (!dlopen)
-        return mp__fail(
-            MP_EINVAL,
-            "cannot load '%s' into a statically linked program; link the function into it", path);
+    bool has_loader = false;
+    dl_iterate_phdr(find_loader, &has_loader);
+    if (!has_loader)
+        return mp__fail(MP_EINVAL,
+                        "cannot load '%s' into a static program; link the function into it", path);
     if (!dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE))
         return mp__fail(MP_EINVAL, "cannot load '%s': %s", path, dlerror());
     return 0;
