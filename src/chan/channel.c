@@ -1,0 +1,173 @@
+/* A channel's life, its two guards, and sleeping until there is something or room.
+ * SPDX-License-Identifier: MIT */
+#include "chan/channel.h"
+
+#include <assert.h>
+
+#include "mp/base.h"
+
+#include "base/point.h"
+#include "chan/record.h"
+#include "os/cpu.h"
+#include "os/futex.h"
+#include "reg/recover.h"
+#include "shm/heap.h"
+
+/* A guard is held for less than this unless its owner is stopped; so also MP_NOWAIT waits for it,
+ * lest it tell that a queue is full when only another putter was at work. */
+#define GRACE (MP__SECOND / 5)
+/* A writer looks again by itself, for it is told only when there is a good deal of room. */
+#define FIRST_LOOK (MP__SECOND / 500)
+enum { SPIN_PAUSES = 100, LEAST_LIMIT_TO_BATCH = 64, MOST_ROUNDS = 7 };
+
+static struct segment_shared *first_segment(struct channel_shared *channel) {
+    return (struct segment_shared *)channel->first;
+}
+
+void mp__channel_init(struct channel_shared *channel, uint64_t limit, bool load_is_bytes) {
+    struct segment_shared *segment = first_segment(channel);
+    segment->size = MP__CHANNEL_FIRST_BYTES;
+    atomic_store(&channel->tail.segment, segment);
+    atomic_store(&channel->head.segment, segment);
+    channel->limit = limit;
+    channel->load_is_bytes = load_is_bytes;
+}
+
+static void free_block(struct segment_shared *segment, uint64_t from, uint64_t to) {
+    while (from < to) {
+        const unsigned char *record = mp__record_at(segment, from);
+        uint64_t header = mp__record_read(record);
+        enum mp__record_kind kind = mp__record_kind(header);
+        if (kind == MP__RECORD_SKIP)
+            return;
+        if (kind == MP__RECORD_BLOCK)
+            mp__heap_free(mp__record_block(record + MP__RECORD_HEAD_BYTES));
+        from += mp__record_bytes(kind, mp__record_size(header));
+    }
+}
+
+void mp__channel_end(struct channel_shared *channel) {
+    uint64_t at = mp__side_at(&channel->head);
+    uint64_t end = atomic_load(&channel->tail.position);
+    struct segment_shared *segment = atomic_load(&channel->head.segment);
+    while (segment) {
+        struct segment_shared *next = atomic_load(&segment->next);
+        uint64_t segment_end = mp__segment_end(segment);
+        free_block(segment, at, end < segment_end ? end : segment_end);
+        if (segment->is_block)
+            mp__heap_free(segment);
+        segment = next;
+        at = segment_end;
+    }
+    mp__heap_free((void *)(atomic_load(&channel->spare) & ~MP__SPARE_READY));
+}
+
+uint64_t mp__channel_load(const struct channel_shared *channel) {
+    uint64_t got = atomic_load_explicit(&channel->head.load, memory_order_acquire);
+    return atomic_load_explicit(&channel->tail.load, memory_order_acquire) - got;
+}
+
+static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
+                     struct thread_shared *self, enum mp__holding_kind kind, mp__time deadline) {
+    int code = mp__guard_try(guard, self, kind, channel);
+    if (__builtin_expect(code != MP_ETIMEDOUT, 1))
+        return code;
+    mp__time least = mp__now() + GRACE;
+    code = mp__guard_wait(guard, self, deadline > least ? deadline : least);
+    if (code == MP_ETIMEDOUT)
+        mp__unhold(self, kind, channel);
+    return code == MP_EOWNERDEAD ? 0 : code; /* what it left was put in order by recovery */
+}
+
+int mp__channel_lock_tail(struct channel_shared *channel, struct thread_shared *self,
+                          mp__time deadline) {
+    return lock_side(channel, &channel->tail.guard, self, MP__HOLDING_CHANNEL_PUT, deadline);
+}
+
+int mp__channel_lock_head(struct channel_shared *channel, struct thread_shared *self,
+                          mp__time deadline) {
+    return lock_side(channel, &channel->head.guard, self, MP__HOLDING_CHANNEL_GET, deadline);
+}
+
+void mp__channel_unlock_tail(struct channel_shared *channel, struct thread_shared *self) {
+    mp__guard_release(&channel->tail.guard, self, MP__HOLDING_CHANNEL_PUT, channel);
+}
+
+void mp__channel_unlock_head(struct channel_shared *channel, struct thread_shared *self) {
+    mp__guard_release(&channel->head.guard, self, MP__HOLDING_CHANNEL_GET, channel);
+}
+
+/* Who sleeps here waits for nobody in particular, but what it waits for may be done already but for
+ * the last store of one who died in it. */
+static void recover_owner(struct mp__guard *guard) {
+    uint32_t owner = mp__guard_owner(guard);
+    if (owner && !mp__thread_is_alive(owner))
+        mp__recover_thread_owner(owner);
+}
+
+static bool spin_until_message(const struct channel_shared *channel) {
+    if (mp__cpu_is_alone())
+        return false;
+    for (int i = 0; i < SPIN_PAUSES; i++) {
+        if (!mp__channel_is_empty(channel))
+            return true;
+        mp__cpu_pause();
+    }
+    return false;
+}
+
+int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept) {
+    if (!mp__channel_is_empty(channel))
+        return 0;
+    recover_owner(&channel->tail.guard);
+    if (deadline > 0 && spin_until_message(channel))
+        return 0;
+    for (int code = 0;;) {
+        if (!mp__channel_is_empty(channel))
+            return 0;
+        if (deadline <= 0 || code == MP_ETIMEDOUT)
+            return MP_ETIMEDOUT;
+        uint32_t ticket = mp__gate_prepare(&channel->readable);
+        if (!mp__channel_is_empty(channel)) {
+            mp__gate_cancel(&channel->readable, ticket);
+            return 0;
+        }
+        *slept = true;
+        code = mp__gate_wait(&channel->readable, ticket, deadline);
+        recover_owner(&channel->tail.guard);
+    }
+}
+
+static bool has_room(const struct channel_shared *channel, uint64_t weight) {
+    uint64_t load = mp__channel_load(channel);
+    return load == 0 || load + weight <= channel->limit;
+}
+
+int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,
+                          unsigned round, bool *slept) {
+    recover_owner(&channel->head.guard);
+    mp__time now = deadline > 0 ? mp__now() : 0;
+    if (now >= deadline)
+        return has_room(channel, weight) ? 0 : MP_ETIMEDOUT;
+    uint32_t ticket = mp__gate_prepare(&channel->writable);
+    if (has_room(channel, weight)) {
+        mp__gate_cancel(&channel->writable, ticket);
+        return 0;
+    }
+    *slept = true;
+    mp__time look = FIRST_LOOK << (round < MOST_ROUNDS ? round : MOST_ROUNDS);
+    mp__time until = deadline - now < look ? deadline : now + look;
+    (void)mp__gate_wait(&channel->writable, ticket, until);
+    return 0;
+}
+
+/* With a long channel a writer is woken only when a quarter is free: not for each single message.
+ */
+void mp__reader_notify(struct channel_shared *channel) {
+    if (channel->limit == 0)
+        return;
+    if (channel->limit >= LEAST_LIMIT_TO_BATCH &&
+        mp__channel_load(channel) > channel->limit - channel->limit / 4)
+        return;
+    mp__gate_notify(&channel->writable, channel->load_is_bytes ? MP__WAKE_ALL : 1);
+}

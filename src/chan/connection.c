@@ -1,0 +1,340 @@
+/* Sending and receiving over one end of a pipe.
+ * SPDX-License-Identifier: MIT */
+#include "chan/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "chan/pipe.h"
+#include "chan/record.h"
+#include "chan/transfer.h"
+#include "os/cpu.h"
+#include "os/descriptor.h"
+#include "reg/member.h"
+
+enum { SPIN_PAUSES = 100 };
+
+/* What a call works on: checked once, at its beginning. */
+struct call {
+    struct connection_shared *connection;
+    struct thread_shared *self;
+    int socket; /* this process's descriptor; borrowed */
+    mp__time deadline;
+    const char *name; /* of the public function */
+};
+
+static int begin_call(struct call *call, mp_connection *connection, double timeout,
+                      const char *name) {
+    *call = (struct call){.connection = (struct connection_shared *)connection, .name = name};
+    call->socket = mp__connection_check(connection, name);
+    if (call->socket < 0)
+        return call->socket;
+    int code = mp__deadline(&call->deadline, timeout);
+    if (code < 0)
+        return code;
+    call->self = mp__self();
+    return call->self ? 0 : -ENOMEM;
+}
+
+static int begin_send(struct call *call, mp_connection *connection, double timeout,
+                      const char *name) {
+    int code = begin_call(call, connection, timeout, name);
+    if (code == 0 && !call->connection->out)
+        return mp__fail(MP_EINVAL, "%s: this end of the pipe only receives", name);
+    return code;
+}
+
+static int begin_receive(struct call *call, mp_connection *connection, double timeout,
+                         const char *name) {
+    int code = begin_call(call, connection, timeout, name);
+    if (code == 0 && !call->connection->in)
+        return mp__fail(MP_EINVAL, "%s: this end of the pipe only sends", name);
+    return code;
+}
+
+static int broken(const struct call *call) {
+    return mp__fail(-EPIPE, "%s: nobody has the other end of the pipe any more", call->name);
+}
+
+/* The system is asked only when there is a reason: somebody closed the other end since, or the last
+ * one who received there is dead. Otherwise sending needs no system call. */
+static bool is_peer_gone(const struct call *call) {
+    struct connection_shared *connection = call->connection;
+    uint32_t closes = atomic_load_explicit(&connection->other->close_count, memory_order_acquire);
+    _Atomic uint64_t *last_user = &connection->out->head.last_user;
+    uint64_t user = atomic_load_explicit(last_user, memory_order_relaxed);
+    bool has_died =
+        user != 0 && user != atomic_load(&call->self->member) && !mp__member_is_alive(user);
+    if (!has_died &&
+        closes == atomic_load_explicit(&connection->seen_close_count, memory_order_relaxed))
+        return false;
+    if (mp__token_peer_is_gone(call->socket))
+        return true;
+    atomic_store_explicit(&connection->seen_close_count, closes, memory_order_relaxed);
+    if (has_died)
+        atomic_compare_exchange_strong(last_user, &user, 0);
+    return false;
+}
+
+static int wait_room(const struct call *call, uint64_t size, unsigned round) {
+    struct channel_shared *out = call->connection->out;
+    bool slept = false;
+    if (mp__token_peer_is_gone(call->socket))
+        return broken(call);
+    uint64_t weight = mp__record_weight(out, size);
+    int code = mp__channel_wait_room(out, weight, call->deadline, round, &slept);
+    if (code == MP_ETIMEDOUT)
+        return mp__fail(code, "%s: the pipe is full, nobody received in time", call->name);
+    return code;
+}
+
+/* A socket full of handles: unlikely, but nothing else may be sent before there is room again. */
+static int wait_socket(const struct call *call) {
+    int events = mp__descriptor_poll(call->socket, POLLOUT, call->deadline);
+    if (events == 0)
+        return mp__fail(MP_ETIMEDOUT, "%s: too many handles are under way", call->name);
+    return events < 0 ? events : 0;
+}
+
+/* Under the tail's guard: 0; 1: no room. fd: the descriptor to send, -1: none. */
+static int send_locked(const struct call *call, const struct mp__outgoing *message, int fd) {
+    struct mp__outgoing out = *message;
+    struct mp__writer writer;
+    mp__writer_begin(&writer, call->connection->out);
+    if (!mp__writer_has_room(&writer, out.size))
+        return 1;
+    struct connection_shared *other = call->connection->other;
+    uint64_t number;
+    int code = fd >= 0 ? mp__handle_send(other, call->socket, fd, &number)
+                       : mp__token_send(other, call->socket);
+    if (code == -EPIPE)
+        return broken(call);
+    if (code < 0)
+        return code;
+    if (fd >= 0)
+        out.data = &number;
+    code = mp__writer_write(&writer, &out);
+    mp__writer_publish(&writer);
+    return code;
+}
+
+static int send_item(const struct call *call, const struct mp__outgoing *message, int fd) {
+    struct channel_shared *out = call->connection->out;
+    if (is_peer_gone(call))
+        return broken(call);
+    for (unsigned round = 0;; round++) {
+        int code = mp__channel_lock_tail(out, call->self, call->deadline);
+        if (code < 0)
+            return code;
+        code = send_locked(call, message, fd);
+        mp__channel_unlock_tail(out, call->self);
+        if (code <= 0 && code != -EAGAIN)
+            return code;
+        code = code == 1 ? wait_room(call, message->size, round) : wait_socket(call);
+        if (code < 0)
+            return code;
+    }
+}
+
+int mp_connection_send_bytes(mp_connection *connection, const void *data, size_t size,
+                             double timeout) {
+    struct call call;
+    int code = begin_send(&call, connection, timeout, "mp_connection_send_bytes");
+    if (code < 0)
+        return code;
+    if (!data && size > 0)
+        return mp__fail(MP_EINVAL, "%s: data is NULL, but size is %zu", call.name, size);
+    struct mp__outgoing message;
+    code = mp__outgoing_make(&message, data, size);
+    if (code < 0)
+        return code;
+    code = send_item(&call, &message, -1);
+    if (code < 0)
+        mp__outgoing_drop(&message);
+    return code;
+}
+
+int mp_connection_send_handle(mp_connection *connection, int fd, double timeout) {
+    struct call call;
+    int code = begin_send(&call, connection, timeout, "mp_connection_send_handle");
+    if (code < 0)
+        return code;
+    if (fd < 0 || fcntl(fd, F_GETFD) < 0)
+        return mp__fail(-EBADF, "%s: descriptor %d", call.name, fd);
+    struct mp__outgoing message = {MP__RECORD_HANDLE, NULL, sizeof(uint64_t)};
+    return send_item(&call, &message, fd);
+}
+
+static bool spin_until_message(const struct channel_shared *channel) {
+    for (int i = 0; i < SPIN_PAUSES && !mp__cpu_is_alone(); i++) {
+        if (!mp__channel_is_empty(channel))
+            return true;
+        mp__cpu_pause();
+    }
+    return !mp__channel_is_empty(channel);
+}
+
+int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
+    struct channel_shared *in = connection->in;
+    for (;;) {
+        if (!mp__channel_is_empty(in) || (deadline > 0 && spin_until_message(in)))
+            return 0;
+        int code = mp__token_settle(connection, socket, deadline);
+        if (!mp__channel_is_empty(in))
+            return 0;
+        if (code < 0)
+            return code;
+        if (code == 1)
+            return MP_EEOF;
+        int events = deadline > 0 ? mp__descriptor_poll(socket, POLLIN, deadline) : 0;
+        if (events < 0)
+            return mp__fail(events, "waiting for a message");
+        if (events == 0)
+            return mp__channel_is_empty(in) ? MP_ETIMEDOUT : 0;
+    }
+}
+
+/* Something is there, or the reason why not as a failure of the call. */
+static int wait_for_item(const struct call *call) {
+    int code = mp__connection_wait(call->connection, call->socket, call->deadline);
+    if (code == MP_EEOF)
+        return mp__fail(MP_EEOF, "%s: all is received, and nobody has the other end any more",
+                        call->name);
+    if (code == MP_ETIMEDOUT)
+        return mp__fail(MP_ETIMEDOUT, "%s: nothing came in time", call->name);
+    return code;
+}
+
+static void note_user(const struct call *call) {
+    _Atomic uint64_t *last_user = &call->connection->in->head.last_user;
+    uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
+    if (atomic_load_explicit(last_user, memory_order_relaxed) != me)
+        atomic_store_explicit(last_user, me, memory_order_relaxed);
+}
+
+/* Takes the record looked at: 0, or a failure that leaves it there. */
+typedef int (*take_fn)(const struct call *call, struct mp__reader *reader, void *arg);
+
+static int receive_item(const struct call *call, take_fn take, void *arg) {
+    struct channel_shared *in = call->connection->in;
+    for (;;) {
+        int code = wait_for_item(call);
+        if (code < 0)
+            return code;
+        code = mp__channel_lock_head(in, call->self, call->deadline);
+        if (code < 0)
+            return code;
+        struct mp__reader reader;
+        mp__reader_begin(&reader, in);
+        bool is_there = mp__reader_look(&reader);
+        if (is_there) {
+            code = take(call, &reader, arg);
+            note_user(call);
+        }
+        mp__channel_unlock_head(in, call->self);
+        if (!is_there)
+            continue;
+        mp__reader_notify(in);
+        if (atomic_load(&call->connection->is_watched) && mp__channel_is_empty(in))
+            (void)mp__token_settle(call->connection, call->socket, 0);
+        return code;
+    }
+}
+
+static int take_bytes(const struct call *call, struct mp__reader *reader, void *arg) {
+    if (reader->kind == MP__RECORD_HANDLE)
+        return mp__fail(MP_ETYPE, "%s: a handle is next; mp_connection_recv_handle receives it",
+                        call->name);
+    return mp__intake_take(arg, reader);
+}
+
+int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *size, size_t max_size,
+                             double timeout) {
+    struct call call;
+    int code = begin_receive(&call, connection, timeout, "mp_connection_recv_bytes");
+    if (code < 0)
+        return code;
+    if (!data || !size)
+        return mp__fail(MP_EINVAL, "%s: data or size is NULL", call.name);
+    struct mp__intake intake = {MP__INTAKE_ALLOC, NULL, max_size ? max_size : UINT64_MAX};
+    code = receive_item(&call, take_bytes, &intake);
+    if (code < 0)
+        return code;
+    mp__intake_finish(&intake);
+    *data = intake.data;
+    *size = intake.size;
+    return 0;
+}
+
+int mp_connection_recv_bytes_into(mp_connection *connection, void *buffer, size_t capacity,
+                                  size_t *size, double timeout) {
+    struct call call;
+    int code = begin_receive(&call, connection, timeout, "mp_connection_recv_bytes_into");
+    if (code < 0)
+        return code;
+    if (!buffer && capacity > 0)
+        return mp__fail(MP_EINVAL, "%s: buffer is NULL, but capacity is %zu", call.name, capacity);
+    struct mp__intake intake = {MP__INTAKE_INTO, buffer, capacity};
+    code = receive_item(&call, take_bytes, &intake);
+    if (code == 0)
+        mp__intake_finish(&intake);
+    if (size && (code == 0 || code == MP_ETOOSHORT))
+        *size = intake.size;
+    return code;
+}
+
+/* A handle whose descriptor is lost, with a receiver that died or for want of descriptors, is gone.
+ */
+static int take_handle(const struct call *call, struct mp__reader *reader, void *arg) {
+    if (reader->kind != MP__RECORD_HANDLE)
+        return mp__fail(MP_ETYPE, "%s: a message is next, not a handle", call->name);
+    int *fd = arg;
+    *fd = mp__handle_receive(call->socket, mp__record_read(reader->payload));
+    mp__reader_pass(reader);
+    mp__reader_commit(reader);
+    return 0;
+}
+
+int mp_connection_recv_handle(mp_connection *connection, int *fd, double timeout) {
+    struct call call;
+    int code = begin_receive(&call, connection, timeout, "mp_connection_recv_handle");
+    if (code < 0)
+        return code;
+    if (!fd)
+        return mp__fail(MP_EINVAL, "%s: fd is NULL", call.name);
+    int got;
+    do
+        code = receive_item(&call, take_handle, &got);
+    while (code == 0 && got == MP_EEOF);
+    if (code < 0)
+        return code;
+    if (got < 0)
+        return mp__fail(got, "%s: the handle is lost", call.name);
+    *fd = got;
+    return 0;
+}
+
+int mp_connection_poll(mp_connection *connection, double timeout) {
+    struct call call;
+    int code = begin_receive(&call, connection, timeout, "mp_connection_poll");
+    if (code < 0)
+        return code;
+    code = mp__connection_wait(call.connection, call.socket, call.deadline);
+    if (code == MP_ETIMEDOUT)
+        return 0;
+    return code == 0 || code == MP_EEOF ? 1 : code;
+}
+
+/* From now on no token may lie there while nothing can be received. */
+int mp_connection_fileno(mp_connection *connection) {
+    int descriptor = mp__connection_check(connection, "mp_connection_fileno");
+    struct connection_shared *shared = (struct connection_shared *)connection;
+    if (descriptor < 0 || !shared->in)
+        return descriptor;
+    atomic_store(&shared->is_watched, 1);
+    int code = mp__channel_is_empty(shared->in) ? mp__token_settle(shared, descriptor, 0) : 0;
+    return code == -ENOMEM ? code : descriptor;
+}

@@ -1,0 +1,67 @@
+/* A pipe in the arena: two connections and the channels between them.
+ * SPDX-License-Identifier: MIT
+ *
+ * Each end has a socket. In the receive queue of an end lie packets: a token (something can be
+ * received here), and a handle with its descriptor. What holds at any time, whoever dies:
+ *
+ *     the channel to an end is not empty   =>   a packet lies in its socket
+ *
+ * So a sender sends the token before it publishes, and a receiver takes tokens away only while the
+ * channel is empty and no sender is at work: both under the tail's guard. After a handle there is
+ * always a token, because its receiver removes what lies before it. A token too many costs one
+ * look. */
+#ifndef MP__CHAN_PIPE_H
+#define MP__CHAN_PIPE_H
+
+#include "mp/connection.h"
+
+#include "chan/channel.h"
+#include "sync/kind.h"
+
+#define MP__PIPE_LIMIT_BYTES (UINT64_C(1) << 20) /* a pipe holds that much, or one larger message \
+                                                  */
+
+struct connection_shared {
+    mp__kind_word kind;              /* MP__KIND_CONNECTION */
+    _Atomic uint32_t has_token;      /* 1: a token lies in our socket; under in's tail guard */
+    uint64_t serial;                 /* see chan/local.h */
+    struct pipe_shared *pipe;        /* whose end this is */
+    struct connection_shared *other; /* the other end */
+    struct channel_shared *in;       /* received from; NULL: this end only sends */
+    struct channel_shared *out;      /* sent to; NULL: this end only receives */
+    uint64_t handles;                /* sent to us; under in's tail guard */
+    _Atomic uint32_t close_count;    /* how often a process closed this end: a hint for senders */
+    _Atomic uint32_t
+        seen_close_count;        /* the other end's, when a sender here last asked the system */
+    _Atomic uint32_t is_watched; /* somebody looks at our socket: no token while it is empty */
+    uint32_t reserved;           /* 0 */
+};
+
+struct pipe_shared {
+    _Alignas(64) struct connection_shared first;
+    _Alignas(64) struct connection_shared second;
+    _Atomic uint32_t end_count;       /* ends not yet freed */
+    uint32_t channel_count;           /* 1 or 2 */
+    struct channel_shared channels[]; /* [0] to the first end, [1] to the second */
+};
+
+/* This process's end of it, checked: the descriptor or MP_EINVAL, MP_ENOTPASSED, MP_ECLOSED. */
+int mp__connection_check(const mp_connection *connection, const char *function);
+
+/* socket: this process's descriptor of the end that is meant. */
+/* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT. */
+int mp__token_send(struct connection_shared *to, int socket);
+/* Nothing can be received here: take the tokens away, so that the next message sends one.
+ * 0; 1: end of file; MP_ETIMEDOUT, -ENOMEM: a sender is at work. */
+int mp__token_settle(struct connection_shared *at, int socket, mp__time deadline);
+bool mp__token_peer_is_gone(int socket); /* asks the system */
+
+/* The packet with that descriptor, sent before its record is published: 0, -EPIPE, -EAGAIN. */
+int mp__handle_send(struct connection_shared *to, int socket, int fd, uint64_t *number);
+/* Under in's head guard: the descriptor with that number; MP_EEOF: it is lost; -errno. */
+int mp__handle_receive(int socket, uint64_t number);
+
+/* Look, then sleep until there is something to receive: 0; MP_EEOF; MP_ETIMEDOUT. */
+int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline);
+
+#endif

@@ -1,0 +1,178 @@
+/* Many messages under one lock, and messages that move by pointer.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/point.h"
+#include "chan/queue.h"
+#include "chan/record.h"
+#include "chan/transfer.h"
+
+/* Below that a message is copied into the segment: cheaper than a block for each. */
+enum { COPY_BELOW_BYTES = 256 };
+
+/* Small messages from list[0] on, as many as there is room for: how many, or -ENOMEM with none. */
+static int put_run(struct mp__queue_call *call, const mp_bytes *list, size_t count, size_t *put) {
+    int code = mp__queue_lock_tail(call);
+    if (code < 0)
+        return code;
+    struct mp__writer writer;
+    mp__writer_begin(&writer, call->channel);
+    size_t done = 0;
+    for (; done < count && list[done].size <= MP__CHANNEL_INLINE_MAX; done++) {
+        if (!mp__writer_has_room(&writer, list[done].size))
+            break;
+        struct mp__outgoing message = {MP__RECORD_INLINE, list[done].data, list[done].size};
+        code = mp__writer_write(&writer, &message);
+        if (code < 0)
+            break;
+    }
+    mp__writer_publish(&writer);
+    mp__queue_unlock_tail(call, done > 0);
+    *put += done;
+    return code;
+}
+
+static int put_large(struct mp__queue_call *call, const mp_bytes *bytes, size_t *put) {
+    struct mp__outgoing message;
+    int code = mp__outgoing_make(&message, bytes->data, bytes->size);
+    if (code < 0)
+        return code;
+    code = mp__queue_put_item(call, &message);
+    if (code < 0)
+        mp__outgoing_drop(&message);
+    else
+        *put += 1;
+    return code;
+}
+
+static int put_all(struct mp__queue_call *call, const mp_bytes *list, size_t count, size_t *put) {
+    unsigned round = 0;
+    while (*put < count) {
+        size_t before = *put;
+        const mp_bytes *next = list + before;
+        int code = next->size > MP__CHANNEL_INLINE_MAX ? put_large(call, next, put)
+                                                       : put_run(call, next, count - before, put);
+        if (code == 0 && *put == before)
+            code = mp__queue_wait_room(call, round++);
+        else
+            round = 0;
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+int mp_queue_put_many(mp_queue *queue, const mp_bytes *messages, size_t count, size_t *put,
+                      double timeout) {
+    struct mp__queue_call call;
+    size_t done = 0;
+    int code = mp__queue_begin(&call, queue, timeout, "mp_queue_put_many");
+    if (code == 0 && !messages && count > 0)
+        code = mp__fail(MP_EINVAL, "mp_queue_put_many: messages is NULL");
+    for (size_t i = 0; i < count && code == 0; i++)
+        if (!messages[i].data && messages[i].size > 0)
+            code = mp__fail(MP_EINVAL, "mp_queue_put_many: messages[%zu].data is NULL", i);
+    if (code == 0)
+        code = put_all(&call, messages, count, &done);
+    if (put)
+        *put = done;
+    return code;
+}
+
+/* What lies ahead in the reader's segment, at most `count` messages. */
+struct run {
+    size_t count;   /* messages */
+    uint64_t bytes; /* that those of them need that are not blocks */
+};
+
+static struct run measure_run(const struct mp__reader *reader, size_t count) {
+    struct run run = {0};
+    struct mp__reader ahead = *reader;
+    struct channel_shared *channel = reader->channel;
+    struct segment_shared *segment =
+        atomic_load_explicit(&channel->head.segment, memory_order_relaxed);
+    while (run.count < count && ahead.at < channel->head.seen &&
+           ahead.at < mp__segment_end(segment)) {
+        uint64_t header = mp__record_read(mp__record_at(segment, ahead.at));
+        ahead.kind = mp__record_kind(header);
+        ahead.size = mp__record_size(header);
+        if (ahead.kind == MP__RECORD_SKIP)
+            break;
+        if (ahead.kind == MP__RECORD_INLINE)
+            run.bytes += mp__batch_bytes(ahead.size);
+        run.count++;
+        mp__reader_pass(&ahead);
+    }
+    return run;
+}
+
+static struct message_shared *take_one(struct mp__reader *reader, struct batch_shared *batch) {
+    if (reader->kind == MP__RECORD_BLOCK)
+        return mp__reader_take(reader);
+    struct message_shared *message = mp__batch_add(batch, reader->size);
+    memcpy(message->data, reader->payload, reader->size);
+    return message;
+}
+
+/* All of a run, with one block for all that is small. */
+static int take_run(struct mp__reader *reader, mp_message **out, size_t capacity, size_t *got) {
+    struct run run = measure_run(reader, capacity);
+    struct batch_shared *batch = NULL;
+    if (run.bytes > 0 && !(batch = mp__batch_alloc(run.bytes)))
+        return -ENOMEM;
+    for (size_t i = 0; i < run.count && mp__reader_look(reader); i++) {
+        out[i] = (mp_message *)take_one(reader, batch);
+        mp__reader_pass(reader);
+    }
+    MP__POINT("queue.get_many.filled");
+    mp__reader_commit(reader);
+    *got += run.count;
+    return 0;
+}
+
+int mp_queue_get_many(mp_queue *queue, mp_message **out, size_t capacity, size_t *got,
+                      double timeout) {
+    struct mp__queue_call call;
+    int code = mp__queue_begin(&call, queue, timeout, "mp_queue_get_many");
+    if (code < 0)
+        return code;
+    if (!out || !got || capacity == 0)
+        return mp__fail(MP_EINVAL, "mp_queue_get_many: out or got is NULL, or capacity is 0");
+    struct mp__reader reader;
+    code = mp__queue_lock_head(&call, &reader);
+    if (code < 0)
+        return code;
+    size_t count = 0;
+    do
+        code = take_run(&reader, out + count, capacity - count, &count);
+    while (code == 0 && count < capacity && mp__reader_look(&reader));
+    mp__queue_unlock_head(&call);
+    if (count == 0)
+        return code;
+    *got = count;
+    return 0;
+}
+
+/* A small one, or one of a batch, is copied; the block goes when the copy is in the queue. */
+int mp_queue_put_message(mp_queue *queue, mp_message *message, double timeout) {
+    struct mp__queue_call call;
+    int code = mp__queue_begin(&call, queue, timeout, "mp_queue_put_message");
+    if (code < 0)
+        return code;
+    struct message_shared *shared = (struct message_shared *)message;
+    code = mp__kind_check(shared, MP__KIND_MESSAGE, "mp_queue_put_message", "message");
+    if (code < 0)
+        return code;
+    bool is_copied = shared->batch != 0 || shared->size < COPY_BELOW_BYTES;
+    struct mp__outgoing out = {
+        .kind = is_copied ? MP__RECORD_INLINE : MP__RECORD_BLOCK,
+        .data = is_copied ? (const void *)shared->data : shared,
+        .size = shared->size,
+    };
+    code = mp__queue_put_item(&call, &out);
+    if (code == 0 && is_copied)
+        mp_message_free(message);
+    return code;
+}

@@ -1,0 +1,108 @@
+/* The head of a channel: looking at records, taking them, leaving segments behind.
+ * SPDX-License-Identifier: MIT */
+#include <assert.h>
+
+#include "mp/base.h"
+
+#include "base/point.h"
+#include "chan/channel.h"
+#include "chan/record.h"
+#include "shm/heap.h"
+
+void mp__reader_begin(struct mp__reader *reader, struct channel_shared *channel) {
+    *reader = (struct mp__reader){
+        .channel = channel,
+        .at = mp__side_at(&channel->head),
+        .load = atomic_load_explicit(&channel->head.load, memory_order_relaxed),
+    };
+}
+
+/* Keep an empty segment for the next writer that needs one. Not ready yet, it is ours to recover;
+ * ready, it is the writers'. */
+static void keep_spare(struct channel_shared *channel, struct segment_shared *segment) {
+    atomic_store_explicit(&channel->spare, (uintptr_t)segment, memory_order_release);
+    MP__POINT("channel.leave.offered");
+    mp__heap_publish(segment);
+    MP__POINT("channel.leave.published");
+    atomic_store_explicit(&channel->spare, (uintptr_t)segment | MP__SPARE_READY,
+                          memory_order_release);
+    MP__POINT("channel.leave.kept");
+}
+
+/* Everything in the segment is got and committed, and there is more behind it. */
+static struct segment_shared *leave_segment(struct channel_shared *channel,
+                                            struct segment_shared *segment) {
+    struct segment_shared *next = atomic_load_explicit(&segment->next, memory_order_acquire);
+    assert(next);
+    if (segment->is_block)
+        mp__heap_take(segment);
+    MP__POINT("channel.leave.taken");
+    atomic_store_explicit(&channel->head.segment, next, memory_order_release);
+    MP__POINT("channel.leave.moved");
+    if (!segment->is_block)
+        return next;
+    if (atomic_load_explicit(&channel->spare, memory_order_acquire) == 0)
+        keep_spare(channel, segment);
+    else
+        mp__heap_free(segment);
+    return next;
+}
+
+static bool is_at_end(struct mp__reader *reader) {
+    struct channel_shared *channel = reader->channel;
+    if (reader->at < channel->head.seen)
+        return false;
+    channel->head.seen = atomic_load_explicit(&channel->tail.position, memory_order_acquire);
+    return reader->at >= channel->head.seen;
+}
+
+bool mp__reader_look(struct mp__reader *reader) {
+    struct channel_shared *channel = reader->channel;
+    struct segment_shared *segment =
+        atomic_load_explicit(&channel->head.segment, memory_order_relaxed);
+    while (!is_at_end(reader)) {
+        if (reader->at < mp__segment_end(segment)) {
+            const unsigned char *record = mp__record_at(segment, reader->at);
+            uint64_t header = mp__record_read(record);
+            reader->kind = mp__record_kind(header);
+            reader->size = mp__record_size(header);
+            reader->payload = record + MP__RECORD_HEAD_BYTES;
+            if (reader->kind != MP__RECORD_SKIP)
+                return true;
+        }
+        mp__reader_commit(reader);
+        segment = leave_segment(channel, segment);
+        reader->at = segment->start;
+    }
+    return false;
+}
+
+struct message_shared *mp__reader_take(struct mp__reader *reader) {
+    struct message_shared *block = mp__record_block(reader->payload);
+    atomic_store_explicit(&reader->channel->head.next_position,
+                          reader->at + mp__record_bytes(reader->kind, reader->size),
+                          memory_order_release);
+    MP__POINT("channel.get.intended");
+    mp__heap_take(block);
+    MP__POINT("channel.get.block_taken");
+    return block;
+}
+
+void mp__reader_pass(struct mp__reader *reader) {
+    reader->at += mp__record_bytes(reader->kind, reader->size);
+    reader->load += mp__record_weight(reader->channel, reader->size);
+}
+
+void mp__reader_commit(struct mp__reader *reader) {
+    struct channel_side_shared *head = &reader->channel->head;
+    if (atomic_load_explicit(&head->load, memory_order_relaxed) == reader->load)
+        return;
+    atomic_store_explicit(&head->next_position, reader->at, memory_order_release);
+    MP__POINT("channel.get.position_intended");
+    atomic_store_explicit(&head->next_load, reader->load, memory_order_release);
+    MP__POINT("channel.get.load_intended");
+    atomic_store_explicit(&head->position, reader->at, memory_order_release);
+    MP__POINT("channel.get.passed");
+    atomic_store_explicit(&head->load, reader->load, memory_order_release);
+    MP__POINT("channel.get.counted");
+}
