@@ -74,34 +74,35 @@ void mp__heap_forked(void) {
 }
 
 /* Make a slab with free blocks ours: the one we have is used up. */
-static struct slab_shared *change_slab(uint32_t class) {
+static struct slab_shared *change_slab(uint32_t class, size_t asked) {
     mp__heap_lock();
     if (self.slabs[class])
         mp__slab_disown(self.slabs[class]);
-    uint32_t head = mp__slab_adopt(class, self.thread);
+    uint32_t head = mp__slab_adopt(class, self.thread, asked);
     mp__heap_unlock();
     self.slabs[class] = head;
     return head ? mp__slab(head) : NULL;
 }
 
 /* The thread's slab of the class, with something on its stack. NULL: arena full. */
-static __attribute__((noinline)) struct slab_shared *refill(uint32_t class) {
+static __attribute__((noinline)) struct slab_shared *refill(uint32_t class, size_t asked) {
     struct slab_shared *slab = self.slabs[class] ? mp__slab(self.slabs[class]) : NULL;
     while (!slab || !mp__slab_refill(slab)) {
-        slab = change_slab(class);
+        slab = change_slab(class, asked);
         if (!slab)
             return NULL;
     }
     return slab;
 }
 
-static void *alloc_small(uint32_t class) {
+static void *alloc_small(size_t size) {
+    uint32_t class = mp__class_of(size ? size : 1);
     struct slab_shared *slab = NULL;
     uint32_t head = self.slabs[class];
     if (__builtin_expect(head != 0, 1))
         slab = mp__slab(head);
     if (__builtin_expect(!slab || slab->stack_count == 0, 0)) {
-        slab = refill(class);
+        slab = refill(class, size);
         if (!slab)
             return NULL;
     }
@@ -114,11 +115,11 @@ static void *alloc_small(uint32_t class) {
 static void *alloc_large(size_t size) {
     uint64_t length = ((uint64_t)size + MP__UNIT_BYTES - 1) / MP__UNIT_BYTES;
     if (size > (uint64_t)MP__UNIT_MAX * MP__UNIT_BYTES) {
-        mp__fail(-ENOMEM, "%zu bytes asked, no arena is that large", size);
+        mp__fail(-ENOMEM, "%zu B asked, no arena is that large", size);
         return NULL;
     }
     mp__heap_lock();
-    uint32_t head = mp__run_take((uint32_t)length);
+    uint32_t head = mp__run_take((uint32_t)length, size);
     if (head) {
         uint64_t word = mp__unit_word(MP__UNIT_LARGE, (uint32_t)length, self.member);
         word |= mp__unit_state(head) & MP__UNIT_DIRTY;
@@ -135,7 +136,7 @@ void *mp__heap_alloc(size_t size) {
     assert(self.thread != 0);
     if (__builtin_expect(size > MP__SMALL_MAX, 0))
         return alloc_large(size);
-    return alloc_small(mp__class_of(size ? size : 1));
+    return alloc_small(size);
 }
 
 void *mp__heap_zalloc(size_t size) {

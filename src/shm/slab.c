@@ -17,7 +17,7 @@ static uint32_t units_for(uint32_t class, uint32_t blocks) {
     return (uint32_t)((bytes + MP__UNIT_BYTES - 1) / MP__UNIT_BYTES);
 }
 
-/* An eighth of what the class has, so that few blocks take little and many need few slabs. */
+/* A sixteenth of what the class has, so that few blocks take little and many need few slabs. */
 static uint32_t choose_units(uint32_t class) {
     uint32_t size = mp__class_size(class);
     uint32_t least = units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
@@ -133,9 +133,9 @@ void mp__slab_freed(uint32_t head) {
 }
 
 /* Units become a slab by the last store: the word of the first one. */
-static uint32_t create(uint32_t class, uint32_t thread) {
+static uint32_t create(uint32_t class, uint32_t thread, size_t asked) {
     uint32_t length = choose_units(class);
-    uint32_t head = mp__run_take(length);
+    uint32_t head = mp__run_take(length, asked);
     if (!head)
         return 0;
     struct slab_shared *slab = mp__slab(head);
@@ -154,10 +154,10 @@ static uint32_t create(uint32_t class, uint32_t thread) {
     return head;
 }
 
-uint32_t mp__slab_adopt(uint32_t class, uint32_t thread) {
+uint32_t mp__slab_adopt(uint32_t class, uint32_t thread, size_t asked) {
     uint32_t head = heap()->partial[class];
     if (!head)
-        return create(class, thread);
+        return create(class, thread, asked);
     unlist(head, class);
     struct slab_shared *slab = mp__slab(head);
     slab->stack_count = 0;

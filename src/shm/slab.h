@@ -45,21 +45,22 @@ static inline uint32_t mp__slab_index(const struct slab_shared *slab, uint32_t o
     return (uint32_t)((offset * slab->reciprocal) >> 32);
 }
 
-bool mp__slab_refill(
-    struct slab_shared *slab); /* owner, stack empty: false: not worth it any more */
-uint32_t mp__slab_used(struct slab_shared *slab); /* tags that are not 0 */
-uint32_t
-mp__slab_threshold(const struct slab_shared *slab); /* free blocks that make it worth adopting */
+/* By the owner, whose stack is empty. false: too few free blocks to go on with this slab. */
+bool mp__slab_refill(struct slab_shared *slab);
+/* Count the tags that are not 0. */
+uint32_t mp__slab_used(struct slab_shared *slab);
+/* So many free blocks make it worth adopting. */
+uint32_t mp__slab_threshold(const struct slab_shared *slab);
+/* Compute the constant fields. */
+void mp__slab_layout(struct slab_shared *out, uint32_t class, uint32_t length);
 
-/* With the heap's lock. */
-uint32_t mp__slab_adopt(uint32_t class,
-                        uint32_t thread); /* a partial or new one; 0: arena full, detail set */
+/* With the lock: find or make a slab for a block of `asked` bytes. 0: arena full, detail set. */
+uint32_t mp__slab_adopt(uint32_t class, uint32_t thread, size_t asked);
+/* With the lock: it has no owner any more. */
 void mp__slab_disown(uint32_t head);
-void mp__slab_settle(
-    uint32_t head); /* one without owner: list it, or give its units back, or wait for frees */
-void mp__slab_freed(
-    uint32_t head); /* without the lock: a block of a slab without owner was freed */
-void mp__slab_layout(struct slab_shared *out, uint32_t class,
-                     uint32_t length); /* the constant fields */
+/* With the lock: a slab without owner is listed, or given back, or left until blocks are freed. */
+void mp__slab_settle(uint32_t head);
+/* Without the lock: a block of a slab without owner was freed. */
+void mp__slab_freed(uint32_t head);
 
 #endif

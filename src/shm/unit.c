@@ -191,22 +191,24 @@ static int commit(uint32_t from, uint32_t count) {
                              (uint64_t)count * MP__UNIT_BYTES);
 }
 
-static uint32_t fail_full(uint32_t length) {
-    mp__fail(-ENOMEM,
-             "arena full: %" PRIu64 " MiB, %" PRIu64 " KiB of it in use, %" PRIu64
-             " KiB asked; set LIBMP_ARENA_BYTES",
-             mp__arena->size >> 20, heap()->used_units * 4, (uint64_t)length * 4);
+static uint32_t fail_full(size_t asked) {
+    mp__fail(-ENOMEM, "arena full: %" PRIu64 " MiB, %zu B asked; set LIBMP_ARENA_BYTES",
+             mp__arena->size >> 20, asked);
     return 0;
 }
 
-/* Put never used units into a free run of this length at the top. */
-static uint32_t grow(uint32_t length) {
+/* Put never used units into a free run of this length at the top. 0: no more units, or no memory. */
+static uint32_t grow(uint32_t length, size_t asked) {
     uint32_t from = top(), head = free_run_before(from);
     uint32_t more = length - (head ? from - head : 0);
-    if (more > heap()->unit_count - from || commit(from, more) < 0)
-        return fail_full(length);
-    uint64_t word = mp__unit_word(MP__UNIT_FREE, more, 0);
-    mp__unit_set(from, word);
+    if (more > heap()->unit_count - from)
+        return fail_full(asked);
+    int code = commit(from, more);
+    if (code < 0) {
+        mp__fail(code, "no memory behind the arena for %zu B", asked);
+        return 0;
+    }
+    mp__unit_set(from, mp__unit_word(MP__UNIT_FREE, more, 0));
     MP__POINT("heap.grow.marked");
     atomic_store(&heap()->top, from + more);
     MP__POINT("heap.grow.raised");
@@ -218,10 +220,10 @@ static uint32_t least(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
-uint32_t mp__run_take(uint32_t length) {
+uint32_t mp__run_take(uint32_t length, size_t asked) {
     uint32_t head = find_run(length);
     if (!head)
-        head = grow(length);
+        head = grow(length, asked);
     if (!head)
         return 0;
     uint32_t rest = mp__unit_length(mp__unit_state(head)) - length, dirty = mp__unit(head)->dirty;
