@@ -1,0 +1,216 @@
+/* What a dead worker leaves: the item it ran, the rest of its chunk, perhaps a chunk nobody knows
+ * of. SPDX-License-Identifier: MIT */
+#include "pool/local.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/point.h"
+#include "os/futex.h"
+#include "proc/process.h"
+#include "reg/recover.h"
+#include "shm/heap.h"
+
+/* Who died, how, in which batch. */
+struct death {
+    struct pool_local *local;     /* of which pool */
+    struct mp__seat *seat;        /* where it sat */
+    struct worker_shared *record; /* what it said it does */
+    struct batch_shared *batch;   /* in which batch it was */
+    pid_t pid;                    /* who */
+    int code;                     /* its exit code, -signal */
+};
+
+static void describe_end(const struct death *death, char *out, size_t capacity) {
+    const char *name = death->code < 0 ? sigabbrev_np(-death->code) : NULL;
+    if (name)
+        snprintf(out, capacity, "died of SIG%s", name);
+    else if (death->code < 0)
+        snprintf(out, capacity, "died of signal %d", -death->code);
+    else
+        snprintf(out, capacity, "exited with code %d", death->code);
+}
+
+/* Sentences are kept for the lowest item only, as its code is what get returns. */
+static void explain_item(struct job_shared *job, uint64_t item, const char *sentence) {
+    if (item >= job->detail_item)
+        return;
+    job->detail_item = item;
+    if (job->is_apply)
+        snprintf(job->detail, sizeof job->detail, "the task: %s", sentence);
+    else
+        snprintf(job->detail, sizeof job->detail, "item %llu: %s", (unsigned long long)item,
+                 sentence);
+}
+
+static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, const char *why) {
+    explain_item(job, first, why);
+    for (uint64_t item = first; item < end; item++)
+        mp__job_fail_item(job, item, MP_EWORKER, MP__FAILED_WORKER);
+}
+
+/* A batch of its own for items that were claimed and not done. Linked to the job before it is
+ * pushed, so that the job cannot end without it. */
+static void push_leftover(struct death *death, struct batch_shared *from, uint64_t first,
+                          uint64_t end, uint32_t attempt) {
+    struct job_shared *job = from->job;
+    if (first >= end)
+        return;
+    struct batch_shared *batch = mp__heap_zalloc(sizeof *batch);
+    if (!batch) {
+        fail_range(job, first, end, "its worker died and the arena has no room to try again");
+        return;
+    }
+    mp__batch_init(batch, job, first, end, end - first);
+    batch->attempt = attempt;
+    atomic_store(&batch->sibling, atomic_load(&job->batch.sibling));
+    atomic_store(&job->batch.sibling, batch);
+    if (mp__batch_push(death->local->shared, batch, true) < 0) {
+        fail_range(job, first, end, "its worker died and could not be relieved");
+        atomic_store(&batch->cursor, batch->chunk_count);
+        atomic_store(&batch->is_closed, 1);
+    }
+}
+
+static void fail_item(struct death *death, uint64_t item) {
+    struct job_shared *job = death->batch->job;
+    char how[80], sentence[160];
+    describe_end(death, how, sizeof how);
+    snprintf(sentence, sizeof sentence, "worker %d %s", (int)death->pid, how);
+    explain_item(job, item, sentence);
+    mp__job_fail_item(job, item, MP_EWORKER, MP__FAILED_WORKER);
+}
+
+static void fail_overdue_item(struct death *death, uint64_t item) {
+    struct job_shared *job = death->batch->job;
+    char sentence[160];
+    snprintf(sentence, sizeof sentence, "worker %d was killed after %g seconds, the time limit",
+             (int)death->pid, (double)job->time_limit / (double)MP__SECOND);
+    explain_item(job, item, sentence);
+    mp__job_fail_item(job, item, MP_ETIMEDOUT, MP__FAILED_TIMEOUT);
+}
+
+static bool has_replied(const struct job_shared *job) {
+    return job->is_apply && (atomic_load(&job->reply_state) == MP__REPLY_READY ||
+                             atomic_load(&job->failure) != MP__POOL_NO_FAILURE);
+}
+
+/* An item that was not the one to be killed for its time, or that has tries left, is begun again.
+ */
+static void judge_item(struct death *death, uint64_t item) {
+    struct batch_shared *batch = death->batch;
+    uint32_t attempt = batch->end - batch->first == 1 ? batch->attempt : 0;
+    if (has_replied(batch->job))
+        return;
+    if (death->seat->is_overdue && death->seat->overdue_item == item)
+        fail_overdue_item(death, item);
+    else if (death->seat->is_overdue)
+        push_leftover(death, batch, item, item + 1, attempt);
+    else if (attempt < death->local->retries)
+        push_leftover(death, batch, item, item + 1, attempt + 1);
+    else
+        fail_item(death, item);
+}
+
+/* It claimed, but its record cannot tell which chunk, or that it got one at all. */
+static void suspect(struct death *death) {
+    struct batch_shared *batch = death->batch;
+    if (atomic_load(&batch->is_suspect))
+        return;
+    batch->next_suspect = death->local->suspects;
+    death->local->suspects = batch;
+    atomic_store(&batch->is_suspect, 1);
+}
+
+static void settle_chunk(struct death *death) {
+    struct batch_shared *batch = death->batch;
+    uint64_t word = atomic_load(&death->record->item);
+    if (word == MP__POOL_NO_ITEM) {
+        suspect(death);
+        return;
+    }
+    uint64_t item = word >> 1, is_running = word & 1;
+    uint64_t chunk = (item - batch->first) / batch->chunk;
+    atomic_store(&batch->claimed[chunk], 1);
+    if (is_running)
+        judge_item(death, item);
+    push_leftover(death, batch, item + is_running, mp__batch_chunk_end(batch, chunk),
+                  is_running ? 0 : batch->attempt);
+}
+
+static void count_failed_init(struct death *death) {
+    struct pool_shared *pool = death->local->shared;
+    const struct worker_shared *record = death->record;
+    char how[80];
+    death->local->next_start = mp__now() + MP__SECOND / 100;
+    if (!pool->initializer.image || atomic_load(&pool->state) >= MP__POOL_STOPPING ||
+        atomic_fetch_add(&pool->failed_inits, 1) + 1 < 3)
+        return;
+    describe_end(death, how, sizeof how);
+    if (atomic_load(&record->state) != MP__WORKER_INIT_FAILED)
+        mp__pool_break(death->local, MP_EWORKER,
+                       "the initializer failed three times in a row: worker %d %s in it",
+                       (int)death->pid, how);
+    else
+        mp__pool_break(death->local, record->init_code < 0 ? record->init_code : MP_ETASK,
+                       "the initializer failed three times in a row: it returned %d%s%.100s",
+                       record->init_code, record->init_detail[0] ? ", " : "", record->init_detail);
+}
+
+static void clear_record(struct worker_shared *record) {
+    atomic_store(&record->thread, 0);
+    atomic_store(&record->item, MP__POOL_NO_ITEM);
+    atomic_store(&record->state, MP__WORKER_STARTING);
+}
+
+bool mp__burial_try(struct pool_local *local, uint32_t seat) {
+    struct death death = {
+        .local = local, .seat = &local->seats[seat], .record = &local->shared->workers[seat]};
+    mp_process *process = death.seat->process;
+    if (mp_process_exitcode(process, &death.code) < 0 ||
+        !mp__recover_member(mp__process_member(process)))
+        return false;
+    death.pid = mp_process_pid(process);
+    uint64_t word = atomic_load(&death.record->batch);
+    death.batch = (struct batch_shared *)(uintptr_t)(word & ~MP__POOL_LEAVING);
+    if (word && !(word & MP__POOL_LEAVING))
+        settle_chunk(&death);
+    if (word)
+        mp__batch_leave(local->shared, death.record);
+    if (atomic_load(&death.record->state) != MP__WORKER_READY)
+        count_failed_init(&death);
+    clear_record(death.record);
+    mp_process_close(process);
+    *death.seat = (struct mp__seat){0};
+    return true;
+}
+
+/* Under the mutex: as soon as it is no suspect any more, its job may be freed. */
+static void sweep_batch(struct pool_local *local, struct batch_shared *batch) {
+    struct death nobody = {.local = local};
+    pthread_mutex_lock(&local->mutex);
+    for (uint64_t chunk = 0; chunk < batch->chunk_count; chunk++)
+        if (!atomic_load(&batch->claimed[chunk]))
+            push_leftover(&nobody, batch, mp__batch_chunk_first(batch, chunk),
+                          mp__batch_chunk_end(batch, chunk), batch->attempt);
+    atomic_store(&batch->is_suspect, 0);
+    mp__batch_finish(local->shared, batch);
+    pthread_mutex_unlock(&local->mutex);
+}
+
+/* Only when all of it is given out and nobody is in it, a chunk that nobody marked is one that died
+ * with its claimer. */
+
+void mp__burial_sweep(struct pool_local *local) {
+    struct batch_shared **link = &local->suspects;
+    while (*link) {
+        struct batch_shared *batch = *link;
+        if (!mp__batch_is_given_out(batch) || mp__batch_is_worked_on(local->shared, batch)) {
+            link = &batch->next_suspect;
+            continue;
+        }
+        *link = batch->next_suspect;
+        sweep_batch(local, batch);
+    }
+}

@@ -1,0 +1,220 @@
+/* Jobs from the parent's side: made, ended, given back.
+ * SPDX-License-Identifier: MIT */
+#include "pool/local.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "os/futex.h"
+#include "shm/heap.h"
+
+static int failed_code(uint64_t failure) {
+    uint32_t bits = (uint32_t)(failure >> 2) & 0x7fffff;
+    return bits & 0x400000 ? (int)(bits | 0xff800000) : (int)bits;
+}
+
+int mp__job_code(const struct job_shared *job) {
+    static const int codes[] = {[MP__FAILED_TASK] = MP_ETASK,
+                                [MP__FAILED_WORKER] = MP_EWORKER,
+                                [MP__FAILED_TIMEOUT] = MP_ETIMEDOUT};
+    if (atomic_load(&job->state) == MP__JOB_ABANDONED)
+        return job->errand.abandoned_code;
+    uint64_t failure = atomic_load(&job->failure);
+    if (failure == MP__POOL_NO_FAILURE)
+        return 0;
+    if ((failure & 3) == MP__FAILED_TASK && job->reply_code < 0)
+        return job->reply_code;
+    return codes[failure & 3];
+}
+
+/* Deaths were explained by the keeper, failed applies by the task, if it wanted to. */
+static void explain(struct job_shared *job) {
+    uint64_t failure = atomic_load(&job->failure);
+    if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK ||
+        (job->is_apply && job->detail[0]))
+        return;
+    int code = failed_code(failure);
+    char who[32] = "the task";
+    if (!job->is_apply)
+        snprintf(who, sizeof who, "item %llu: the function", (unsigned long long)(failure >> 25));
+    if (code < -1) /* -1 is what people return for no reason in particular, not EPERM */
+        snprintf(job->detail, sizeof job->detail, "%s returned %d (%s: %s)", who, code,
+                 mp_error_name(code), mp_strerror(code));
+    else
+        snprintf(job->detail, sizeof job->detail, "%s returned %d", who, code);
+}
+
+static void copy_results_out(struct job_shared *job) {
+    struct job_errand *errand = &job->errand;
+    if (errand->results)
+        memcpy(errand->results, job->results, job->count * job->result_size);
+    if (errand->codes)
+        memcpy(errand->codes, (const void *)job->codes, job->count * sizeof(int));
+}
+
+static void wait_while_busy(struct job_shared *job) {
+    while (atomic_load(&job->settled) == MP__SETTLE_BUSY) {
+        uint32_t ticket = mp__gate_prepare(&job->gate);
+        if (atomic_load(&job->settled) == MP__SETTLE_BUSY)
+            mp__gate_wait(&job->gate, ticket, MP__NEVER);
+    }
+}
+
+/* false: somebody else has settled it. */
+static bool begin_settling(struct job_shared *job) {
+    for (;;) {
+        uint32_t state = MP__SETTLE_NOT;
+        if (atomic_compare_exchange_strong(&job->settled, &state, MP__SETTLE_BUSY))
+            return true;
+        if (state == MP__SETTLE_DONE)
+            return false;
+        wait_while_busy(job);
+    }
+}
+
+static void end_settling(struct job_shared *job, enum mp__settle_state state) {
+    atomic_store(&job->settled, state);
+    mp__gate_notify(&job->gate, MP__WAKE_ALL);
+}
+
+void mp__job_settle(struct job_shared *job) {
+    if (!begin_settling(job))
+        return;
+    if (atomic_load(&job->state) == MP__JOB_DONE) {
+        explain(job);
+        copy_results_out(job);
+    }
+    end_settling(job, MP__SETTLE_DONE);
+}
+
+void mp__job_forget_arrays(struct job_shared *job) {
+    if (!begin_settling(job))
+        return;
+    job->errand.results = NULL;
+    job->errand.codes = NULL;
+    end_settling(job, MP__SETTLE_NOT);
+}
+
+/* A worker that has the job in its record, or a list of the keeper, may still touch it. */
+static bool is_touched(const struct pool_shared *pool, struct job_shared *job) {
+    for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling)) {
+        if (atomic_load(&batch->is_suspect))
+            return true;
+        for (uint32_t i = 0; i < pool->worker_count; i++)
+            if ((atomic_load(&pool->workers[i].batch) & ~MP__POOL_LEAVING) == (uintptr_t)batch)
+                return true;
+    }
+    return false;
+}
+
+void mp__job_erase(struct job_shared *job) {
+    for (struct batch_shared *batch = &job->batch; batch;) {
+        struct batch_shared *sibling = atomic_load(&batch->sibling);
+        if (batch->claimed != batch->claimed_inline)
+            mp__heap_free((void *)batch->claimed);
+        if (batch != &job->batch)
+            mp__heap_free(batch);
+        batch = sibling;
+    }
+    for (unsigned i = 0; i < job->errand.block_count; i++)
+        mp__heap_free(job->errand.blocks[i]);
+    mp__heap_free(atomic_load(&job->reply_block));
+    atomic_store(&job->kind, 0);
+    mp__heap_free(job);
+}
+
+static void remove_from_jobs(struct pool_local *local, struct job_shared *job) {
+    const struct job_errand *errand = &job->errand;
+    if (errand->previous)
+        errand->previous->errand.following = errand->following;
+    else
+        local->jobs = errand->following;
+    if (errand->following)
+        errand->following->errand.previous = errand->previous;
+    if (errand->is_timed)
+        local->timed_jobs--;
+}
+
+/* Unlinked first: nobody can enter a batch that is not in the list, so that what no record names
+ * then will be named by none. */
+static bool try_to_free(struct pool_local *local, struct job_shared *job) {
+    if (atomic_load(&job->state) == MP__JOB_PENDING || job->errand.references > 0)
+        return false;
+    for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling))
+        if (!atomic_load(&batch->is_unlinked) && mp__batch_unlink(local->shared, batch) < 0)
+            return false;
+    if (is_touched(local->shared, job))
+        return false;
+    remove_from_jobs(local, job);
+    mp__job_erase(job);
+    return true;
+}
+
+void mp__job_add_orphan(struct pool_local *local, struct job_shared *job) {
+    job->errand.next_orphan = NULL;
+    job->errand.is_orphan = true;
+    if (local->orphans)
+        local->last_orphan->errand.next_orphan = job;
+    else
+        local->orphans = job;
+    local->last_orphan = job;
+}
+
+void mp__job_unrefer(struct job_shared *job) {
+    struct pool_local *local = job->pool->local;
+    pthread_mutex_lock(&local->mutex);
+    assert(job->errand.references > 0);
+    if (--job->errand.references == 0 && !job->errand.is_orphan && !try_to_free(local, job))
+        mp__job_add_orphan(local, job);
+    pthread_mutex_unlock(&local->mutex);
+}
+
+/* Those that cannot be freed yet go to the end, so that one long job keeps no others. */
+void mp__job_free_orphans(struct pool_local *local, unsigned limit) {
+    while (limit-- > 0 && local->orphans) {
+        struct job_shared *job = local->orphans;
+        local->orphans = job->errand.next_orphan;
+        if (!try_to_free(local, job))
+            mp__job_add_orphan(local, job);
+    }
+}
+
+/* Nobody reads code and detail unless the job was abandoned, by us. */
+static void abandon(struct pool_local *local, struct job_shared *job, int code,
+                    const char *detail) {
+    uint32_t pending = MP__JOB_PENDING;
+    if (atomic_load(&job->state) != MP__JOB_PENDING)
+        return;
+    job->errand.abandoned_code = code;
+    snprintf(job->errand.abandoned_detail, sizeof job->errand.abandoned_detail, "%s", detail);
+    if (atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED))
+        mp__job_announce(local->shared, job);
+}
+
+void mp__job_abandon_all(struct pool_local *local, int code, const char *detail) {
+    pthread_mutex_lock(&local->mutex);
+    for (struct job_shared *job = local->jobs; job; job = job->errand.following)
+        abandon(local, job, code, detail);
+    pthread_mutex_unlock(&local->mutex);
+}
+
+void mp__job_detach_all(struct pool_local *local) {
+    pthread_mutex_lock(&local->mutex);
+    for (struct job_shared *job = local->jobs; job;) {
+        struct job_shared *following = job->errand.following;
+        job->pool = NULL;
+        if (job->errand.references == 0)
+            mp__job_erase(job);
+        job = following;
+    }
+    local->jobs = local->orphans = NULL;
+    pthread_mutex_unlock(&local->mutex);
+}
+
+const char *mp__job_detail(const struct job_shared *job) {
+    if (atomic_load(&job->state) == MP__JOB_ABANDONED)
+        return job->errand.abandoned_detail;
+    return atomic_load(&job->failure) == MP__POOL_NO_FAILURE ? "" : job->detail;
+}

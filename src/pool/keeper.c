@@ -1,0 +1,217 @@
+/* The keeper: a thread of the parent that sees workers die, replaces them, and ends them in the
+ * end. SPDX-License-Identifier: MIT */
+#include "pool/local.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "os/futex.h"
+#include "proc/process.h"
+#include "reg/holding.h"
+
+enum {
+    TICK_TIMED = 5,    /* ms between looks at the time limits of tasks */
+    TICK_TROUBLE = 10, /* ms, while something has to be tried again */
+    STARTS_MAX = 10,   /* failed ones in a row before a pool without workers is broken */
+    GRACE_MS = 500     /* from SIGTERM to SIGKILL */
+};
+
+static uint32_t state_of(const struct pool_local *local) {
+    return atomic_load(&local->shared->state);
+}
+
+int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
+    static _Atomic unsigned last_number;
+    char name[64];
+    snprintf(name, sizeof name, "%s-%u", local->worker_name, atomic_fetch_add(&last_number, 1) + 1);
+    struct mp__worker_argument told = {local->shared, seat};
+    mp_process_options options = {.target = mp__pool_worker,
+                                  .arg = &told,
+                                  .arg_size = sizeof told,
+                                  .name = name,
+                                  .daemon = MP_DAEMON};
+    mp_process *process;
+    int code = mp_process_new(&process, local->context, &options);
+    if (code < 0)
+        return code;
+    /* What another thread prints between the flush and the fork would be printed twice. */
+    flockfile(stdout);
+    code = mp__process_launch(process);
+    funlockfile(stdout);
+    if (code == 0)
+        local->seats[seat] = (struct mp__seat){.process = process, .is_unconfirmed = true};
+    else
+        mp_process_close(process);
+    return code;
+}
+
+static void end_terminated(struct pool_local *local) {
+    mp__time now = mp__now();
+    bool is_first = local->kill_time == 0;
+    if (is_first)
+        local->kill_time = now + GRACE_MS * (MP__SECOND / 1000);
+    for (uint32_t i = 0; i < local->shared->worker_count; i++) {
+        struct mp__seat *seat = &local->seats[i];
+        if (seat->process && is_first)
+            mp_process_terminate(seat->process);
+        else if (seat->process && now >= local->kill_time)
+            mp_process_kill(seat->process);
+    }
+}
+
+static void bury_dead(struct pool_local *local) {
+    for (uint32_t i = 0; i < local->shared->worker_count; i++) {
+        mp_process *process = local->seats[i].process;
+        if (process && !mp_process_is_alive(process))
+            mp__burial_try(local, i);
+    }
+}
+
+static unsigned count_workers(const struct pool_local *local) {
+    unsigned count = 0;
+    for (uint32_t i = 0; i < local->shared->worker_count; i++)
+        count += local->seats[i].process != NULL;
+    return count;
+}
+
+/* Others go on with the work meanwhile; only when there is nobody left the pool gives up. */
+static void note_failed_start(struct pool_local *local, int code) {
+    char detail[MP__POOL_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "%s", mp_error_detail());
+    unsigned doublings = local->failed_starts < 6 ? local->failed_starts : 6;
+    local->next_start = mp__now() + (MP__SECOND / 200 << doublings);
+    if (++local->failed_starts >= STARTS_MAX && count_workers(local) == 0)
+        mp__pool_break(local, code, "no worker can be started: %.150s", detail);
+}
+
+static void confirm_worker(struct pool_local *local, struct mp__seat *seat) {
+    int code = mp__process_confirm(seat->process);
+    seat->is_unconfirmed = false;
+    if (code == 0) {
+        local->failed_starts = 0;
+        return;
+    }
+    note_failed_start(local, code);
+    if (mp_process_close(seat->process) == 0)
+        seat->process = NULL;
+}
+
+/* All on their way first, then waited for one by one. */
+static void fill_seats(struct pool_local *local) {
+    uint32_t count = local->shared->worker_count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (local->seats[i].process || state_of(local) >= MP__POOL_STOPPING ||
+            mp__now() < local->next_start)
+            continue;
+        int code = mp__keeper_launch(local, i);
+        if (code < 0)
+            note_failed_start(local, code);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (local->seats[i].is_unconfirmed)
+            confirm_worker(local, &local->seats[i]);
+}
+
+/* The job is only freed under the mutex, and only when no record names a batch of it. */
+static mp__time find_time_limit(struct pool_local *local, const struct worker_shared *record) {
+    mp__time limit = 0;
+    pthread_mutex_lock(&local->mutex);
+    uint64_t word = atomic_load(&record->batch);
+    if (word && !(word & MP__POOL_LEAVING))
+        limit = ((const struct batch_shared *)(uintptr_t)word)->job->time_limit;
+    pthread_mutex_unlock(&local->mutex);
+    return limit;
+}
+
+static void check_time_limit(struct pool_local *local, uint32_t i) {
+    const struct worker_shared *record = &local->shared->workers[i];
+    struct mp__seat *seat = &local->seats[i];
+    uint64_t item = atomic_load(&record->item);
+    if (!seat->process || seat->is_overdue || item == MP__POOL_NO_ITEM || !(item & 1))
+        return;
+    mp__time limit = find_time_limit(local, record), since = atomic_load(&record->since);
+    if (limit == 0 || mp__now() - since < limit || atomic_load(&record->item) != item)
+        return;
+    seat->is_overdue = true;
+    seat->overdue_item = item >> 1;
+    mp_process_kill(seat->process);
+}
+
+static bool has_timed_jobs(struct pool_local *local) {
+    pthread_mutex_lock(&local->mutex);
+    bool has_some = local->timed_jobs > 0;
+    pthread_mutex_unlock(&local->mutex);
+    return has_some;
+}
+
+/* Milliseconds until the next look, -1: until something happens. */
+static int choose_tick(struct pool_local *local, bool is_timed) {
+    if (state_of(local) >= MP__POOL_TERMINATED || local->suspects)
+        return TICK_TROUBLE;
+    if (state_of(local) < MP__POOL_STOPPING && count_workers(local) < local->shared->worker_count)
+        return TICK_TROUBLE;
+    return is_timed ? TICK_TIMED : -1;
+}
+
+static void wait_for_event(struct pool_local *local, int tick) {
+    uint32_t count = local->shared->worker_count;
+    nfds_t used = 0;
+    local->polls[used++] = (struct pollfd){.fd = local->wake[0], .events = POLLIN};
+    for (uint32_t i = 0; i < count; i++)
+        if (local->seats[i].process)
+            local->polls[used++] = (struct pollfd){
+                .fd = mp_process_sentinel(local->seats[i].process), .events = POLLIN};
+    if (poll(local->polls, used, tick) <= 0 || !(local->polls[0].revents & POLLIN))
+        return;
+    char bytes[64];
+    ssize_t taken = read(local->wake[0], bytes, sizeof bytes);
+    (void)taken;
+}
+
+static bool is_over(struct pool_local *local) {
+    return state_of(local) >= MP__POOL_STOPPING && count_workers(local) == 0;
+}
+
+static void keep(struct pool_local *local) {
+    while (!is_over(local)) {
+        bool is_timed = has_timed_jobs(local);
+        for (uint32_t i = 0; is_timed && i < local->shared->worker_count; i++)
+            check_time_limit(local, i);
+        if (state_of(local) == MP__POOL_TERMINATED)
+            end_terminated(local);
+        bury_dead(local);
+        fill_seats(local);
+        mp__burial_sweep(local);
+        if (!is_over(local))
+            wait_for_event(local, choose_tick(local, is_timed));
+    }
+}
+
+/* The holding lasts as long as the workers do: whoever recovers this process ends them before its
+ * blocks, in which they work, are given away. */
+static void *run_keeper(void *argument) {
+    struct pool_local *local = argument;
+    struct thread_shared *self = mp__self();
+    mp__holding *holding = self ? mp__hold(self, MP__HOLDING_POOL, local->shared) : NULL;
+    keep(local);
+    if (holding)
+        mp__unhold(self, MP__HOLDING_POOL, local->shared);
+    atomic_store(&local->keeper_ended, 1);
+    mp__futex_wake(&local->keeper_ended, MP__WAKE_ALL);
+    return NULL;
+}
+
+/* Its stack is of the usual size: forked workers run tasks on it. */
+int mp__keeper_start(struct pool_local *local) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&local->keeper, NULL, run_keeper, local);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code != 0)
+        return mp__fail(-code, "mp_pool_new: starting the pool's thread");
+    local->has_keeper = true;
+    return 0;
+}

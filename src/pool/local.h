@@ -1,0 +1,126 @@
+/* The parent's side of a pool: its threads, its workers' processes, its jobs.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP__POOL_LOCAL_H
+#define MP__POOL_LOCAL_H
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "mp/process.h"
+#include "pool/pool.h"
+
+#define MP__POOL_KNOWN_FUNCTIONS 8
+
+struct mp__known_function {
+    mp__any_fn function;        /* as the user gave it */
+    struct mp__function packed; /* the same for every process */
+};
+
+/* One worker's process, in the order of the records. */
+struct mp__seat {
+    mp_process *process;   /* NULL: nobody sits here */
+    bool is_unconfirmed;   /* launched, but nobody looked whether it came up */
+    bool is_overdue;       /* was killed for its time limit, in ... */
+    uint64_t overdue_item; /* ... this item */
+};
+
+struct pool_local {
+    struct pool_shared *shared; /* the other side */
+    pid_t pid;                  /* whose it is, for the handler at exit */
+    struct pool_local *next;    /* in the list of this process's pools */
+    mp_context *context;        /* for workers */
+    const char *worker_name;    /* "ForkPoolWorker" or so */
+    unsigned retries;           /* of the options */
+    mp__time time_limit;        /* task_timeout of the options, 0 none */
+
+    pthread_mutex_t mutex;   /* guards this paragraph and the parent's part of jobs */
+    struct job_shared *jobs; /* all that were submitted and not freed, newest first */
+    struct job_shared *orphans, *last_orphan; /* those nobody refers to, oldest first */
+    struct mp__known_function known[MP__POOL_KNOWN_FUNCTIONS]; /* packing costs a search */
+    unsigned known_next;                                       /* which one to replace */
+    unsigned callbacks_due;                    /* jobs whose callback was not called yet */
+    unsigned progress_jobs;                    /* jobs with a progress callback, among them */
+    unsigned timed_jobs;                       /* jobs with a time limit */
+    bool has_callback_thread;                  /* it was started and not joined */
+    bool has_keeper;                           /* it was started and not joined */
+    int broken_code;                           /* of a broken pool, else 0 */
+    char broken_detail[MP__POOL_DETAIL_BYTES]; /* its sentence */
+
+    pthread_t keeper;                 /* replaces the dead */
+    pthread_t callback_thread;        /* calls back */
+    _Atomic uint32_t keeper_ended;    /* 1: no worker is left, none will be; a futex word */
+    _Atomic uint32_t callbacks_ended; /* 1: none is left to call; a futex word */
+    int wake[2];                      /* pipe: a byte into [1] wakes the keeper */
+
+    struct mp__seat
+        *seats;           /* worker_count; the keeper's (before it starts mp_pool_new's), as is: */
+    struct pollfd *polls; /* worker_count + 1 */
+    struct batch_shared *suspects; /* batches that a worker died in while it claimed */
+    unsigned failed_starts;        /* in a row */
+    mp__time next_start;           /* no replacement before */
+    mp__time kill_time;            /* when terminated workers are killed; 0 none was signalled */
+};
+
+static inline struct pool_shared *mp__pool_of(mp_pool *pool) {
+    return (struct pool_shared *)(void *)pool;
+}
+bool mp__pool_is_ours(mp__member_ref owner);
+int mp__pool_check(mp_pool *pool, const char *function); /* 0, MP_EINVAL, MP_EFOREIGN */
+void mp__pool_poke(struct pool_local *local);            /* wake the keeper */
+/* Raise the state and tell workers, keeper and callback thread. */
+void mp__pool_advance(struct pool_local *local, enum mp__pool_state state);
+/* No more work ever: pending and later jobs end with this code, workers are ended. */
+__attribute__((format(printf, 3, 4))) void mp__pool_break(struct pool_local *local, int code,
+                                                          const char *format, ...);
+
+/* job.c: what was submitted, from the parent's side. */
+
+struct mp__submission {
+    const char *name;              /* of the public function, for details */
+    mp__any_fn function;           /* the user's */
+    bool is_apply;                 /* else a map */
+    bool is_wanted;                /* the user gets a result */
+    const void *items;             /* or the argument */
+    size_t count, item_size;       /* of an apply: 1 and the argument's bytes */
+    void *results;                 /* of a map; NULL none */
+    size_t result_size;            /* bytes of one */
+    const mp_map_options *map;     /* NULL none */
+    const mp_apply_options *apply; /* NULL none */
+};
+int mp__job_submit(struct job_shared **out, mp_pool *pool, const struct mp__submission *order);
+/* It has ended: write results and codes to where the user wants them, once. */
+void mp__job_settle(struct job_shared *job);
+/* The user's arrays may be gone from now on. */
+void mp__job_forget_arrays(struct job_shared *job);
+/* Of an ended one: 0 or the code that get returns. */
+int mp__job_code(const struct job_shared *job);
+const char *mp__job_detail(const struct job_shared *job); /* of a settled one */
+void mp__job_unrefer(struct job_shared *job);             /* the last one frees it, in time */
+void mp__job_erase(struct job_shared *job);               /* at once: nobody knows it */
+void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
+/* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
+void mp__job_free_orphans(struct pool_local *local, unsigned limit);
+/* What is pending ends with this code. */
+void mp__job_abandon_all(struct pool_local *local, int code, const char *detail);
+/* Workers and threads are gone, the pool will be: free all jobs but those that the user still has.
+ */
+void mp__job_detach_all(struct pool_local *local);
+
+/* keeper.c: the thread that watches the workers. */
+
+int mp__keeper_launch(struct pool_local *local, uint32_t seat); /* a process for that seat */
+int mp__keeper_start(struct pool_local *local);                 /* the thread */
+
+/* burial.c: what a dead worker leaves. */
+
+/* Its process has ended: settle what it was doing. false: try again later. */
+bool mp__burial_try(struct pool_local *local, uint32_t seat);
+/* Look for chunks that died together with their claimers. */
+void mp__burial_sweep(struct pool_local *local);
+
+/* callback.c: the thread that calls the user. */
+
+int mp__callback_start(struct pool_local *local); /* unless it runs already; mutex held */
+bool mp__callback_is_me(struct pool_local *local);
+
+#endif

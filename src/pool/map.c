@@ -1,0 +1,140 @@
+/* mp_pool_map and mp_pool_apply, waiting and not.
+ * SPDX-License-Identifier: MIT */
+#include "pool/local.h"
+
+#include <math.h>
+
+#include "base/fail.h"
+#include "shm/arena.h"
+
+static bool is_product_too_large(size_t count, size_t size) {
+    size_t product;
+    return __builtin_mul_overflow(count, size, &product) || product > SIZE_MAX / 2;
+}
+
+static const char *find_fault_of_sizes(const struct mp__submission *order) {
+    if (order->count >= MP__POOL_ITEMS_MAX)
+        return "there are more than 2^38 items";
+    if (order->count > 0 && !order->items)
+        return "the items are NULL";
+    if (order->count > 0 && order->item_size == 0)
+        return "the size of an item is 0";
+    if (!order->results && order->result_size > 0)
+        return "the results are NULL, but not their size (no results: NULL and 0)";
+    if (order->results && order->result_size == 0)
+        return "the size of a result is 0 (no results: NULL and 0)";
+    if (is_product_too_large(order->count, order->item_size) ||
+        is_product_too_large(order->count, order->result_size))
+        return "items or results are larger than memory";
+    return NULL;
+}
+
+/* Results that nobody asks for are copied out before the callback, or never. */
+static bool is_lost(const struct mp__submission *order, const void *array, size_t size) {
+    bool is_asked_for = order->is_wanted || (order->map && order->map->callback);
+    return !is_asked_for && array && size > 0 && !mp__arena_contains(array, size);
+}
+
+static const char *find_fault(const struct mp__submission *order) {
+    const char *fault = find_fault_of_sizes(order);
+    if (!order->function)
+        return "the function is NULL";
+    if (fault)
+        return fault;
+    if (order->map && order->map->progress_bar)
+        return "progress_bar is not supported yet; use progress";
+    if (is_lost(order, order->results, order->count * order->result_size) ||
+        is_lost(order, order->map ? order->map->codes : NULL, order->count * sizeof(int)))
+        return "without a result or a callback, results and codes must lie in the arena";
+    return NULL;
+}
+
+static int submit_map(struct job_shared **out, mp_pool *pool, const struct mp__submission *order) {
+    int code = mp__pool_check(pool, order->name);
+    if (code < 0)
+        return code;
+    const char *fault = find_fault(order);
+    if (fault)
+        return mp__fail(MP_EINVAL, "%s: %s", order->name, fault);
+    return mp__job_submit(out, pool, order);
+}
+
+static mp_async_result *result_of(struct job_shared *job) {
+    return (mp_async_result *)(void *)job;
+}
+
+int mp_pool_map(mp_pool *pool, mp_map_fn fn, const void *items, size_t n, size_t item_size,
+                void *results, size_t result_size, const mp_map_options *options) {
+    struct mp__submission order = {
+        "mp_pool_map", (mp__any_fn)fn,         .is_wanted = true,  .items = items,
+        .count = n,    .item_size = item_size, .results = results, .result_size = result_size,
+        .map = options};
+    struct job_shared *job;
+    int code = submit_map(&job, pool, &order);
+    if (code < 0)
+        return code;
+    code = mp_async_result_get(result_of(job), NULL, 0, NULL, MP_FOREVER);
+    mp_async_result_free(result_of(job));
+    return code;
+}
+
+int mp_pool_map_async(mp_async_result **out, mp_pool *pool, mp_map_fn fn, const void *items,
+                      size_t n, size_t item_size, void *results, size_t result_size,
+                      const mp_map_options *options) {
+    struct mp__submission order = {"mp_pool_map_async",
+                                   (mp__any_fn)fn,
+                                   .is_wanted = out != NULL,
+                                   .items = items,
+                                   .count = n,
+                                   .item_size = item_size,
+                                   .results = results,
+                                   .result_size = result_size,
+                                   .map = options};
+    struct job_shared *job;
+    int code = submit_map(&job, pool, &order);
+    if (code == 0 && out)
+        *out = result_of(job);
+    return code;
+}
+
+static int submit_apply(struct job_shared **out, mp_pool *pool,
+                        const struct mp__submission *order) {
+    int code = mp__pool_check(pool, order->name);
+    if (code < 0)
+        return code;
+    if (!order->function)
+        return mp__fail(MP_EINVAL, "%s: the function is NULL", order->name);
+    if (!order->items && order->item_size > 0)
+        return mp__fail(MP_EINVAL, "%s: the argument is NULL, but not its size", order->name);
+    if (order->apply && isnan(order->apply->timeout))
+        return mp__fail(MP_EINVAL, "%s: the timeout is not a number", order->name);
+    return mp__job_submit(out, pool, order);
+}
+
+int mp_pool_apply(mp_pool *pool, mp_apply_fn fn, const void *arg, size_t arg_size, void *buffer,
+                  size_t capacity, size_t *size) {
+    struct mp__submission order = {"mp_pool_apply",      (mp__any_fn)fn, .is_apply = true,
+                                   .is_wanted = true,    .items = arg,   .count = 1,
+                                   .item_size = arg_size};
+    if (!buffer && capacity > 0)
+        return mp__fail(MP_EINVAL, "mp_pool_apply: the buffer is NULL, but not its capacity");
+    struct job_shared *job;
+    int code = submit_apply(&job, pool, &order);
+    if (code < 0)
+        return code;
+    code = mp_async_result_get(result_of(job), buffer, capacity, size, MP_FOREVER);
+    mp_async_result_free(result_of(job));
+    return code;
+}
+
+int mp_pool_apply_async(mp_async_result **out, mp_pool *pool, mp_apply_fn fn, const void *arg,
+                        size_t arg_size, const mp_apply_options *options) {
+    struct mp__submission order = {"mp_pool_apply_async",    (mp__any_fn)fn,  .is_apply = true,
+                                   .is_wanted = out != NULL, .items = arg,    .count = 1,
+                                   .item_size = arg_size,    .apply = options};
+    struct job_shared *job;
+    int code = submit_apply(&job, pool, &order);
+    if (code == 0 && out)
+        *out = result_of(job);
+    return code;
+}

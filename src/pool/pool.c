@@ -1,0 +1,396 @@
+/* A pool's beginning and end.
+ * SPDX-License-Identifier: MIT */
+#include "pool/local.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "os/cpu.h"
+#include "os/descriptor.h"
+#include "os/futex.h"
+#include "proc/process.h"
+#include "shm/heap.h"
+
+/* The pools of this process, for its end. */
+static struct {
+    pthread_mutex_t mutex;    /* guards the list */
+    struct pool_local *first; /* newest */
+    bool is_registered;       /* the handler at exit is set */
+} pools = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+bool mp__pool_is_ours(mp__member_ref owner) {
+    struct thread_shared *self = mp__self();
+    return self && atomic_load_explicit(&self->member, memory_order_relaxed) == owner;
+}
+
+int mp__pool_check(mp_pool *pool, const char *function) {
+    int code = mp__kind_check(pool, MP__KIND_POOL, function, "pool");
+    if (code == 0 && !mp__pool_is_ours(mp__pool_of(pool)->owner))
+        code = mp__fail(MP_EFOREIGN, "%s: the pool belongs to the process that made it", function);
+    return code;
+}
+
+void mp__pool_poke(struct pool_local *local) {
+    ssize_t written = write(local->wake[1], "", 1); /* full: it will look anyway */
+    (void)written;
+}
+
+void mp__pool_advance(struct pool_local *local, enum mp__pool_state state) {
+    struct pool_shared *shared = local->shared;
+    uint32_t now = atomic_load(&shared->state);
+    while (now < (uint32_t)state && !atomic_compare_exchange_weak(&shared->state, &now, state))
+        ;
+    mp__gate_notify(&shared->work, MP__WAKE_ALL);
+    mp__gate_notify(&shared->callback_gate, MP__WAKE_ALL);
+    mp__pool_poke(local);
+}
+
+/* The state under the mutex, so that no submission comes between it and the end of all jobs. */
+static void end_all_jobs(struct pool_local *local, int code, const char *detail) {
+    pthread_mutex_lock(&local->mutex);
+    mp__pool_advance(local, MP__POOL_TERMINATED);
+    pthread_mutex_unlock(&local->mutex);
+    mp__batch_unlink_all(local->shared);
+    mp__job_abandon_all(local, code, detail);
+}
+
+void mp__pool_break(struct pool_local *local, int code, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&local->mutex);
+    vsnprintf(local->broken_detail, sizeof local->broken_detail, format, arguments);
+    local->broken_code = code;
+    pthread_mutex_unlock(&local->mutex);
+    va_end(arguments);
+    end_all_jobs(local, code, local->broken_detail);
+}
+
+static const char *find_fault(const mp_pool_options *options) {
+    if (options->processes < 0 || options->processes >= MP__MEMBER_MAX)
+        return "processes must lie between 0 and 4095";
+    if (!options->init_arg && options->init_arg_size > 0)
+        return "init_arg is NULL, but not its size";
+    if (isnan(options->task_timeout) || options->task_timeout < 0)
+        return "task_timeout must be 0 or more seconds";
+    if (options->pin_cpus)
+        return "pin_cpus is not supported yet";
+    return NULL;
+}
+
+static int check_options(mp_pool **out, mp_context *context, const mp_pool_options *options) {
+    if (!out)
+        return mp__fail(MP_EINVAL, "mp_pool_new: out is NULL");
+    if (context && context == mp_get_context(MP_THREAD))
+        return mp__fail(MP_EINVAL,
+                        "mp_pool_new: a pool of threads (MP_THREAD) is not supported yet");
+    const char *fault = find_fault(options);
+    return fault ? mp__fail(MP_EINVAL, "mp_pool_new: %s", fault) : 0;
+}
+
+/* Python's names: ForkPoolWorker-1 and so on. */
+static const char *choose_worker_name(mp_context *context) {
+    if (!context || context == mp_get_context(MP_DEFAULT))
+        context = mp_get_context(mp_get_start_method(false));
+    if (context == mp_get_context(MP_SPAWN))
+        return "SpawnPoolWorker";
+    return context == mp_get_context(MP_FORKSERVER) ? "ForkServerPoolWorker" : "ForkPoolWorker";
+}
+
+static void free_shared(struct pool_shared *shared) {
+    if (!shared)
+        return;
+    atomic_store(&shared->kind, 0);
+    mp__heap_free(shared->init_arg);
+    mp__heap_free(shared);
+}
+
+static int make_shared(struct pool_shared **out, uint32_t count, const mp_pool_options *options) {
+    mp__member_ref owner = mp__member_self();
+    if (!owner)
+        return -ENOMEM;
+    struct pool_shared *shared =
+        mp__heap_zalloc(sizeof *shared + count * sizeof shared->workers[0]);
+    if (!shared)
+        return -ENOMEM;
+    shared->owner = owner;
+    shared->worker_count = count;
+    shared->tasks_per_child =
+        options->max_tasks_per_child ? options->max_tasks_per_child : UINT64_MAX;
+    shared->init_arg_size = options->init_arg_size;
+    for (uint32_t i = 0; i < count; i++)
+        atomic_store(&shared->workers[i].item, MP__POOL_NO_ITEM);
+    int code = mp__function_pack((mp__any_fn)options->initializer, &shared->initializer);
+    if (code == 0 && options->init_arg_size > 0) {
+        shared->init_arg = mp__heap_alloc(options->init_arg_size);
+        code = shared->init_arg ? 0 : -ENOMEM;
+    }
+    if (code < 0) {
+        free_shared(shared);
+        return code;
+    }
+    if (shared->init_arg)
+        memcpy(shared->init_arg, options->init_arg, options->init_arg_size);
+    *out = shared;
+    return 0;
+}
+
+static void free_local(struct pool_local *local) {
+    mp__descriptor_close(local->wake[0]);
+    mp__descriptor_close(local->wake[1]);
+    pthread_mutex_destroy(&local->mutex);
+    free(local->seats);
+    free(local->polls);
+    free(local);
+}
+
+static int open_wake(struct pool_local *local) {
+    int code = mp__descriptor_pipe(local->wake);
+    if (code < 0) {
+        local->wake[0] = local->wake[1] = -1;
+        return mp__fail(code, "mp_pool_new: making a pipe");
+    }
+    mp__descriptor_set_blocking(local->wake[0], 0);
+    mp__descriptor_set_blocking(local->wake[1], 0);
+    return 0;
+}
+
+static int make_local(struct pool_local **out, uint32_t count, mp_context *context,
+                      const mp_pool_options *options) {
+    struct pool_local *local = calloc(1, sizeof *local);
+    if (!local)
+        return mp__fail(-ENOMEM, "mp_pool_new");
+    local->wake[0] = local->wake[1] = -1;
+    local->pid = getpid();
+    local->context = context;
+    local->worker_name = choose_worker_name(context);
+    local->retries = options->retries;
+    if (options->task_timeout > 0 && options->task_timeout < 1e9)
+        local->time_limit = (mp__time)(options->task_timeout * (double)MP__SECOND) + 1;
+    atomic_store(&local->callbacks_ended, 1);
+    pthread_mutex_init(&local->mutex, NULL);
+    local->seats = calloc(count, sizeof *local->seats);
+    local->polls = calloc(count + 1, sizeof *local->polls);
+    int code = local->seats && local->polls ? 0 : mp__fail(-ENOMEM, "mp_pool_new");
+    if (code == 0)
+        code = open_wake(local);
+    if (code < 0)
+        free_local(local);
+    else
+        *out = local;
+    return code;
+}
+
+static void end_at_exit(void);
+
+/* Registered after the first worker was started: so it runs before the handler by which the process
+ * layer ends our daemons, which the keeper would otherwise replace. */
+static int list_pool(struct pool_local *local) {
+    pthread_mutex_lock(&pools.mutex);
+    if (!pools.is_registered)
+        pools.is_registered = atexit(end_at_exit) == 0;
+    local->next = pools.first;
+    pools.first = local;
+    pthread_mutex_unlock(&pools.mutex);
+    return 0;
+}
+
+static void unlist_pool(struct pool_local *local) {
+    pthread_mutex_lock(&pools.mutex);
+    struct pool_local **link = &pools.first;
+    while (*link && *link != local)
+        link = &(*link)->next;
+    if (*link)
+        *link = local->next;
+    pthread_mutex_unlock(&pools.mutex);
+}
+
+static void end_launched(struct pool_local *local) {
+    for (uint32_t i = 0; i < local->shared->worker_count; i++) {
+        mp_process *process = local->seats[i].process;
+        if (!process)
+            continue;
+        mp_process_kill(process);
+        mp_process_join(process, MP_FOREVER);
+        mp_process_close(process);
+    }
+}
+
+static int start_workers(struct pool_local *local) {
+    uint32_t count = local->shared->worker_count;
+    int code = 0;
+    for (uint32_t i = 0; i < count && code == 0; i++)
+        code = mp__keeper_launch(local, i);
+    for (uint32_t i = 0; i < count && code == 0; i++) {
+        code = mp__process_confirm(local->seats[i].process);
+        local->seats[i].is_unconfirmed = false;
+    }
+    if (code == 0)
+        code = mp__keeper_start(local);
+    if (code < 0)
+        end_launched(local);
+    return code;
+}
+
+int mp_pool_new(mp_pool **out, mp_context *context, const mp_pool_options *options) {
+    static const mp_pool_options defaults;
+    options = options ? options : &defaults;
+    int code = check_options(out, context, options);
+    if (code < 0)
+        return code;
+    uint32_t count = (uint32_t)(options->processes ? options->processes : mp_usable_cpu_count());
+    struct pool_shared *shared = NULL;
+    struct pool_local *local = NULL;
+    if ((code = make_shared(&shared, count, options)) < 0)
+        return code;
+    if ((code = make_local(&local, count, context, options)) < 0)
+        goto fail;
+    local->shared = shared;
+    shared->local = local;
+    if ((code = start_workers(local)) < 0)
+        goto fail;
+    list_pool(local);
+    atomic_store(&shared->kind, MP__KIND_POOL);
+    *out = (mp_pool *)(void *)shared;
+    return 0;
+fail:
+    if (local)
+        free_local(local);
+    free_shared(shared);
+    return code;
+}
+
+int mp_pool_close(mp_pool *pool) {
+    int code = mp__pool_check(pool, "mp_pool_close");
+    if (code < 0)
+        return code;
+    struct pool_local *local = mp__pool_of(pool)->local;
+    pthread_mutex_lock(&local->mutex);
+    mp__pool_advance(local, MP__POOL_CLOSED);
+    pthread_mutex_unlock(&local->mutex);
+    return 0;
+}
+
+static int wait_for_word(_Atomic uint32_t *ended, mp__time deadline) {
+    while (atomic_load(ended) == 0)
+        if (mp__futex_wait(ended, 0, deadline) == MP_ETIMEDOUT && atomic_load(ended) == 0)
+            return MP_ETIMEDOUT;
+    return 0;
+}
+
+static void terminate(struct pool_local *local) {
+    end_all_jobs(local, MP_ECANCELED, "the pool was terminated");
+    wait_for_word(&local->keeper_ended, MP__NEVER);
+}
+
+int mp_pool_terminate(mp_pool *pool) {
+    int code = mp__pool_check(pool, "mp_pool_terminate");
+    if (code == 0)
+        terminate(mp__pool_of(pool)->local);
+    return code;
+}
+
+static struct job_shared *find_pending(struct pool_local *local) {
+    struct job_shared *job = local->jobs;
+    while (job && atomic_load(&job->state) != MP__JOB_PENDING)
+        job = job->errand.following;
+    if (job)
+        job->errand.references++;
+    return job;
+}
+
+static int wait_for_job(struct job_shared *job, mp__time deadline) {
+    while (atomic_load(&job->state) == MP__JOB_PENDING) {
+        uint32_t ticket = mp__gate_prepare(&job->gate);
+        if (atomic_load(&job->state) != MP__JOB_PENDING)
+            return 0;
+        if (mp__gate_wait(&job->gate, ticket, deadline) < 0 &&
+            atomic_load(&job->state) == MP__JOB_PENDING)
+            return MP_ETIMEDOUT;
+    }
+    return 0;
+}
+
+/* Referred to while waited for; orphans stay in their list, which frees nothing that is pending. */
+static int wait_for_jobs(struct pool_local *local, mp__time deadline) {
+    for (int code = 0; code == 0;) {
+        pthread_mutex_lock(&local->mutex);
+        struct job_shared *job = find_pending(local);
+        pthread_mutex_unlock(&local->mutex);
+        if (!job)
+            return 0;
+        code = wait_for_job(job, deadline);
+        mp__job_unrefer(job);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+/* Whoever comes first joins the threads. */
+static void join_threads(struct pool_local *local) {
+    pthread_mutex_lock(&local->mutex);
+    bool has_keeper = local->has_keeper, has_callbacks = local->has_callback_thread;
+    local->has_keeper = local->has_callback_thread = false;
+    pthread_mutex_unlock(&local->mutex);
+    if (has_keeper)
+        pthread_join(local->keeper, NULL);
+    if (has_callbacks)
+        pthread_join(local->callback_thread, NULL);
+}
+
+static int join_pool(struct pool_local *local, mp__time deadline) {
+    if (wait_for_jobs(local, deadline) < 0)
+        return MP_ETIMEDOUT;
+    mp__pool_advance(local, MP__POOL_STOPPING);
+    if (wait_for_word(&local->keeper_ended, deadline) < 0 ||
+        wait_for_word(&local->callbacks_ended, deadline) < 0)
+        return MP_ETIMEDOUT;
+    join_threads(local);
+    return 0;
+}
+
+int mp_pool_join(mp_pool *pool, double timeout) {
+    mp__time deadline;
+    int code = mp__pool_check(pool, "mp_pool_join");
+    if (code == 0)
+        code = mp__deadline(&deadline, timeout);
+    if (code < 0)
+        return code;
+    struct pool_local *local = mp__pool_of(pool)->local;
+    if (atomic_load(&local->shared->state) == MP__POOL_OPEN)
+        return mp__fail(MP_EINVAL, "mp_pool_join: close or terminate the pool first");
+    if (mp__callback_is_me(local))
+        return mp__fail(MP_ESTATE, "mp_pool_join: a callback cannot wait for itself");
+    if (join_pool(local, deadline) < 0)
+        return mp__fail(MP_ETIMEDOUT, "mp_pool_join: not done within %g seconds", timeout);
+    return 0;
+}
+
+void mp_pool_free(mp_pool *pool) {
+    if (!pool || mp__pool_check(pool, "mp_pool_free") < 0)
+        return;
+    struct pool_shared *shared = mp__pool_of(pool);
+    struct pool_local *local = shared->local;
+    terminate(local);
+    join_pool(local, MP__NEVER);
+    unlist_pool(local);
+    mp__job_detach_all(local);
+    free_local(local);
+    free_shared(shared);
+}
+
+/* Pools that were forgotten: their keepers must not replace the workers that end now. A forked
+ * child has copies of what is the parent's. */
+static void end_at_exit(void) {
+    pthread_mutex_lock(&pools.mutex);
+    struct pool_local *local = pools.first;
+    pthread_mutex_unlock(&pools.mutex);
+    for (; local && local->pid == getpid(); local = local->next)
+        terminate(local);
+}

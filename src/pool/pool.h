@@ -1,0 +1,230 @@
+/* What a pool is made of, as workers and parent share it in the arena.
+ * SPDX-License-Identifier: MIT
+ *
+ *     pool_shared                              job_shared (one submission = mp_async_result)
+ *     +------------------------+               +------------------------------+
+ *     | list of work (FIFO) ---+--> batch ---> | function, items, results ... |
+ *     | workers[]: batch, item |    batch      | first batch, more batches    |
+ *     +------------------------+               +------------------------------+
+ *
+ * A batch is a range of items that is given out chunk by chunk: a worker's fetch-and-add of
+ * `cursor` claims one. Most jobs have one batch; when a worker dies, the keeper (a thread of the
+ * parent) makes another one from what was left of its chunk.
+ *
+ * Workers may die at any instruction, so whatever must survive that is a single store into the
+ * worker's own record: which batch it is in, which item it runs. Only the parent makes, links and
+ * frees batches and jobs; if the parent dies, its pools die too.
+ *
+ * A batch is finished when its cursor is at the end and no record says a worker is in it. Finding
+ * that is idempotent: several may find it, and after a death the keeper looks again. A record that
+ * names a batch, even as "leaving", keeps its job from being freed. */
+#ifndef MP__POOL_POOL_H
+#define MP__POOL_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mp/pool.h"
+#include "os/clock.h"
+#include "reg/member.h"
+#include "shm/function.h"
+#include "sync/gate.h"
+#include "sync/guard.h"
+#include "sync/kind.h"
+
+#define MP__POOL_INLINE_CHUNKS 64      /* chunks that need no table of their own */
+#define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
+#define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
+#define MP__POOL_NO_ITEM UINT64_MAX    /* nothing is claimed that the record could tell */
+#define MP__POOL_LEAVING UINT64_C(1)   /* in a record's batch word: works on it no more */
+#define MP__POOL_NO_FAILURE UINT64_MAX /* no item has failed */
+#define MP__POOL_ITEMS_MAX (UINT64_C(1) << 38) /* so that an item's number fits a failure word */
+
+struct job_shared;
+
+struct batch_shared {
+    struct job_shared *job;              /* whose items */
+    uint64_t first, end;                 /* its items are [first, end) */
+    uint64_t chunk;                      /* items given out at once */
+    uint64_t chunk_count;                /* how many times */
+    uint32_t attempt;                    /* how often its only item was begun before (retries) */
+    _Atomic uint32_t is_suspect;         /* a worker died while claiming: a chunk may be lost */
+    _Atomic uint32_t is_closed;          /* every item of it is done or failed */
+    _Atomic uint32_t is_unlinked;        /* surely not in the list of work */
+    bool is_leftover;                    /* was put at the front of the list */
+    _Atomic(struct batch_shared *) next; /* in the list of work; the pool's guard */
+    _Atomic(struct batch_shared *)
+        sibling;                       /* next batch of the job; complete before it is linked */
+    struct batch_shared *next_suspect; /* the keeper's list */
+    _Atomic uint8_t *claimed;          /* [chunk]: some record has said that it has this one */
+    _Atomic uint8_t claimed_inline[MP__POOL_INLINE_CHUNKS]; /* that table, when it is small */
+    _Alignas(64) _Atomic uint64_t cursor; /* chunks given out; a line of its own: all pull at it */
+};
+
+enum mp__job_state { MP__JOB_PENDING, MP__JOB_DONE, MP__JOB_ABANDONED };
+enum mp__reply_state { MP__REPLY_NONE, MP__REPLY_LINKED, MP__REPLY_READY };
+enum mp__settle_state { MP__SETTLE_NOT, MP__SETTLE_BUSY, MP__SETTLE_DONE };
+enum mp__failure_origin { MP__FAILED_TASK, MP__FAILED_WORKER, MP__FAILED_TIMEOUT };
+
+/* What belongs to the parent alone, guarded by its pool's mutex unless said otherwise. */
+struct job_errand {
+    struct job_shared *previous, *following;      /* in the pool's list of jobs */
+    struct job_shared *next_orphan;               /* in its list of jobs that nobody refers to */
+    unsigned references;                          /* the user's result, a callback to come */
+    bool is_orphan;                               /* in that list */
+    bool is_timed;                                /* counted in timed_jobs */
+    int abandoned_code;                           /* of MP__JOB_ABANDONED: what get returns */
+    char abandoned_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
+    void *results;                                /* copy results here; NULL: they are in place */
+    int *codes;                                   /* copy codes here; NULL: they are in place */
+    void *blocks[4];                              /* copies in the arena, freed with the job */
+    unsigned block_count;                         /* of them */
+    void (*map_callback)(void *user, int code);   /* of mp_map_options */
+    void (*progress)(void *user, size_t done, size_t total);           /* of mp_map_options */
+    void (*apply_callback)(void *user, const void *data, size_t size); /* of mp_apply_options */
+    void (*error_callback)(void *user, int code, const char *detail);  /* of mp_apply_options */
+    void *user;                                                        /* for the four */
+    size_t progress_told; /* the last progress; the callback thread's */
+};
+
+struct job_shared {
+    mp__kind_word kind;           /* MP__KIND_ASYNC_RESULT */
+    _Atomic uint32_t state;       /* enum mp__job_state; leaves PENDING once */
+    struct mp__gate gate;         /* opens when the state leaves PENDING, and when settled */
+    bool is_apply;                /* one task with an answer; else a map */
+    bool has_callback;            /* goes to the pool's list of done jobs */
+    bool is_in_done_list;         /* was put there, perhaps taken since; the pool's guard */
+    struct job_shared *next_done; /* in that list; the pool's guard */
+    struct pool_shared *pool;     /* where it runs; NULL: the pool was freed */
+    mp__member_ref owner;         /* the parent */
+    struct mp__function function; /* mp_map_fn or mp_apply_fn */
+    mp__time time_limit;          /* for one item, 0 none */
+
+    const char *items;        /* item i is at items + i * item_size; of an apply: the argument */
+    uint64_t count;           /* of items */
+    uint64_t item_size;       /* bytes; of an apply: of the argument */
+    char *results;            /* NULL: none wanted */
+    uint64_t result_size;     /* bytes of one */
+    _Atomic int *codes;       /* per item, 0 at first; NULL: not wanted */
+    _Atomic uint64_t failure; /* lowest failed item << 25 | code << 2 | origin */
+
+    _Atomic uint32_t reply_state;                          /* enum mp__reply_state, see reply.c */
+    int reply_code;                                        /* of mp_reply_fail; 0 none */
+    uint64_t reply_size;                                   /* bytes of the answer */
+    _Atomic(void *) reply_block;                           /* where it is; NULL: in reply_inline */
+    _Alignas(16) char reply_inline[MP__POOL_INLINE_REPLY]; /* short answers */
+    char detail[MP__POOL_DETAIL_BYTES]; /* what went wrong, by the worker of an apply or the keeper
+                                         */
+    uint64_t detail_item; /* which item the keeper's detail speaks of; MP__POOL_NO_ITEM none */
+
+    _Atomic uint32_t settled;  /* enum mp__settle_state: are results where the user wants them? */
+    struct job_errand errand;  /* the parent's part */
+    struct batch_shared batch; /* the first one */
+};
+
+enum mp__worker_state { MP__WORKER_STARTING, MP__WORKER_READY, MP__WORKER_INIT_FAILED };
+
+/* A worker's record: written by the worker alone, after its death by the keeper alone. */
+struct worker_shared {
+    _Alignas(
+        128) _Atomic uint64_t batch; /* pointer | MP__POOL_LEAVING; 0 none: keeps its job alive */
+    _Atomic uint64_t item;   /* next item << 1 | it runs, or MP__POOL_NO_ITEM; before it is begun */
+    _Atomic int64_t since;   /* when it was begun; kept only when the job has a time limit */
+    _Atomic uint32_t thread; /* index of its thread record, 0 unknown */
+    _Atomic uint32_t state;  /* enum mp__worker_state */
+    int init_code;           /* what the initializer returned; before state says it failed */
+    char init_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
+};
+
+enum mp__pool_state { MP__POOL_OPEN, MP__POOL_CLOSED, MP__POOL_STOPPING, MP__POOL_TERMINATED };
+
+struct pool_shared {
+    mp__kind_word kind;              /* MP__KIND_POOL */
+    _Atomic uint32_t state;          /* enum mp__pool_state; only grows */
+    mp__member_ref owner;            /* the parent */
+    struct pool_local *local;        /* the parent's side; means something there only */
+    struct mp__function initializer; /* of the options */
+    void *init_arg;                  /* copy in the arena; NULL none */
+    uint64_t init_arg_size;          /* its bytes */
+    uint64_t tasks_per_child;        /* UINT64_MAX: no limit */
+    uint32_t worker_count;           /* records */
+    _Atomic uint32_t failed_inits;   /* in a row: counted by the keeper, cleared by workers */
+    struct mp__gate callback_gate;   /* the callback thread sleeps here */
+
+    _Alignas(64) struct mp__guard guard; /* of the two lists; MP__HOLDING_POOL */
+    _Atomic(struct batch_shared *) head; /* oldest batch; unlinking it is this one store */
+    struct batch_shared *tail;           /* newest, when head is not NULL; the parent's */
+    struct job_shared *done;             /* newest of the done jobs that want a callback */
+
+    _Alignas(64) struct mp__gate work; /* idle workers sleep here */
+    struct worker_shared workers[];    /* worker_count */
+};
+
+/* What a worker is told. */
+struct mp__worker_argument {
+    struct pool_shared *pool; /* its pool */
+    uint32_t seat;            /* which record is its own */
+};
+
+/* batch.c: giving out work; called by workers and by the parent. */
+
+int mp__pool_lock(struct pool_shared *pool); /* its guard: 0 or -ENOMEM */
+void mp__pool_unlock(struct pool_shared *pool);
+
+void mp__batch_init(struct batch_shared *batch, struct job_shared *job, uint64_t first,
+                    uint64_t end, uint64_t chunk);
+/* Parent: put it at the end of the list of work, or at its front, and wake workers. 0 or -ENOMEM.
+ */
+int mp__batch_push(struct pool_shared *pool, struct batch_shared *batch, bool at_front);
+/* Parent: out of the list, if it is there. 0 or -ENOMEM. */
+int mp__batch_unlink(struct pool_shared *pool, struct batch_shared *batch);
+/* Parent, when the pool is terminated: nothing is in the list any more, nothing will be taken. */
+int mp__batch_unlink_all(struct pool_shared *pool);
+/* Worker: enter the next batch and claim a chunk of it. *out NULL: the pool stops. 0 or -ENOMEM. */
+int mp__batch_take(struct pool_shared *pool, struct worker_shared *worker,
+                   struct batch_shared **out, uint64_t *chunk);
+/* Worker: claim one more chunk of the batch it is in; false: there is none. */
+bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch, uint64_t *chunk);
+/* Worker, or keeper for a dead one: leave the batch its record names; the last one ends the job. */
+void mp__batch_leave(struct pool_shared *pool, struct worker_shared *worker);
+/* End batch and job, if all of it is given out and nobody is in it. */
+void mp__batch_finish(struct pool_shared *pool, struct batch_shared *batch);
+bool mp__batch_is_worked_on(const struct pool_shared *pool, const struct batch_shared *batch);
+/* Note that an item failed; the lowest number wins. */
+void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
+                       enum mp__failure_origin origin);
+/* The job has left PENDING: wake who waits and, once, queue its callback. */
+void mp__job_announce(struct pool_shared *pool, struct job_shared *job);
+
+static inline bool mp__batch_is_given_out(const struct batch_shared *batch) {
+    return atomic_load(&batch->cursor) >= batch->chunk_count;
+}
+static inline uint64_t mp__batch_chunk_first(const struct batch_shared *batch, uint64_t chunk) {
+    return batch->first + chunk * batch->chunk;
+}
+static inline uint64_t mp__batch_chunk_end(const struct batch_shared *batch, uint64_t chunk) {
+    uint64_t first = mp__batch_chunk_first(batch, chunk);
+    return batch->end - first < batch->chunk ? batch->end : first + batch->chunk;
+}
+
+/* worker.c */
+
+int mp__pool_worker(void *argument, size_t argument_size); /* a worker's whole life */
+
+/* reply.c: a task's answer while the task runs. */
+
+struct mp_reply {
+    struct job_shared *job; /* the apply */
+    void *block;            /* the answer, held by this process; NULL: in reply_inline */
+    size_t size;            /* its bytes */
+    int code;               /* of mp_reply_fail; 0 none */
+    char detail[MP__POOL_DETAIL_BYTES]; /* of mp_reply_fail */
+};
+/* Hand it to the job, in an order that a death may cut anywhere. */
+void mp__reply_finish(struct mp_reply *reply, int returned);
+/* Its worker died: finish that or undo it, before the dead one's blocks are freed. */
+void mp__reply_recover(struct job_shared *job);
+
+#endif

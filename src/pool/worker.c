@@ -1,0 +1,171 @@
+/* A worker: takes chunks, writes down which item it runs, runs it.
+ * SPDX-License-Identifier: MIT */
+#include "pool/pool.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/point.h"
+#include "reg/holding.h"
+
+enum { KNOWN_FUNCTIONS = 8 };
+
+struct known_function {
+    struct mp__function packed; /* as the parent wrote it */
+    mp__any_fn function;        /* the same here */
+};
+
+struct work {
+    struct pool_shared *pool;                     /* whose worker we are */
+    struct worker_shared *record;                 /* what others know of us */
+    void *state;                                  /* the initializer's */
+    uint64_t tasks_left;                          /* until somebody else takes our seat */
+    struct known_function known[KNOWN_FUNCTIONS]; /* finding one costs a search */
+    unsigned known_next;                          /* which one to replace */
+};
+
+static int find_function(struct work *work, const struct mp__function *packed, mp__any_fn *out) {
+    for (unsigned i = 0; i < KNOWN_FUNCTIONS; i++) {
+        struct known_function *known = &work->known[i];
+        if (known->packed.image == packed->image && known->packed.offset == packed->offset) {
+            *out = known->function;
+            return 0;
+        }
+    }
+    int code = mp__function_find(packed, out);
+    if (code == 0)
+        work->known[work->known_next++ % KNOWN_FUNCTIONS] = (struct known_function){*packed, *out};
+    return code;
+}
+
+static void begin_item(struct worker_shared *record, const struct job_shared *job, uint64_t item) {
+    if (job->time_limit)
+        atomic_store_explicit(&record->since, mp__now(), memory_order_release);
+    atomic_store_explicit(&record->item, item << 1 | 1, memory_order_release);
+    MP__POINT("pool.item.begun");
+}
+
+/* false: we are to be replaced; the record says where to go on. */
+static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
+                      mp_map_fn function) {
+    struct job_shared *job = batch->job;
+    struct worker_shared *record = work->record;
+    uint64_t item = mp__batch_chunk_first(batch, chunk), end = mp__batch_chunk_end(batch, chunk);
+    const char *from = job->items + item * job->item_size;
+    char *to = job->results + item * job->result_size;
+    for (; item < end; item++, from += job->item_size, to += job->result_size) {
+        if (work->tasks_left-- == 0) {
+            atomic_store(&record->item, item << 1);
+            return false;
+        }
+        begin_item(record, job, item);
+        int code = function(from, to, work->state);
+        if (__builtin_expect(code != 0, 0))
+            mp__job_fail_item(job, item, code, MP__FAILED_TASK);
+    }
+    atomic_store_explicit(&record->item, MP__POOL_NO_ITEM, memory_order_release);
+    return true;
+}
+
+static int fail_unfound(const void *item, void *result, void *state) {
+    (void)item, (void)result, (void)state;
+    return MP_EINVAL;
+}
+
+static bool run_map(struct work *work, struct batch_shared *batch, uint64_t chunk) {
+    mp__any_fn function;
+    mp_map_fn map = fail_unfound;
+    if (find_function(work, &batch->job->function, &function) == 0)
+        map = (mp_map_fn)function;
+    do
+        if (!run_chunk(work, batch, chunk, map))
+            return false;
+    while (work->tasks_left > 0 && mp__batch_claim(work->record, batch, &chunk));
+    return true;
+}
+
+static bool run_apply(struct work *work, struct job_shared *job) {
+    if (work->tasks_left-- == 0)
+        return false;
+    begin_item(work->record, job, 0);
+    struct mp_reply reply = {.job = job};
+    mp__any_fn function;
+    int code = find_function(work, &job->function, &function);
+    if (code < 0)
+        mp_reply_fail(&reply, code, "%s", mp_error_detail());
+    else
+        code = ((mp_apply_fn)function)(job->items, job->item_size, &reply, work->state);
+    mp__reply_finish(&reply, code);
+    return true;
+}
+
+static int run_initializer(struct work *work) {
+    struct pool_shared *pool = work->pool;
+    if (!pool->initializer.image)
+        return 0;
+    mp__any_fn function;
+    int code = mp__function_find(&pool->initializer, &function);
+    if (code < 0)
+        return code;
+    mp_worker_init_fn initializer = (mp_worker_init_fn)function;
+    return initializer(pool->init_arg, pool->init_arg_size, &work->state);
+}
+
+/* Ctrl-C is the parent's business. The thread that forked us may have blocked every signal. */
+static void set_up_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool begin_work(struct work *work) {
+    struct worker_shared *record = work->record;
+    int code = run_initializer(work);
+    if (code == 0) {
+        atomic_store(&work->pool->failed_inits, 0);
+        atomic_store(&record->state, MP__WORKER_READY);
+        return true;
+    }
+    record->init_code = code;
+    snprintf(record->init_detail, sizeof record->init_detail, "%s", mp_error_detail());
+    atomic_store(&record->state, MP__WORKER_INIT_FAILED);
+    return false;
+}
+
+static void work_on(struct work *work) {
+    struct batch_shared *batch;
+    uint64_t chunk = 0;
+    while (work->tasks_left > 0 && mp__batch_take(work->pool, work->record, &batch, &chunk) == 0 &&
+           batch) {
+        bool goes_on =
+            batch->job->is_apply ? run_apply(work, batch->job) : run_map(work, batch, chunk);
+        if (!goes_on)
+            return;
+        mp__batch_leave(work->pool, work->record);
+    }
+}
+
+int mp__pool_worker(void *argument, size_t argument_size) {
+    const struct mp__worker_argument *told = argument;
+    assert(argument_size == sizeof *told);
+    (void)argument_size;
+    set_up_signals();
+    struct thread_shared *self = mp__self();
+    struct pool_shared *pool = told->pool;
+    struct work work = {
+        .pool = pool, .record = &pool->workers[told->seat], .tasks_left = pool->tasks_per_child};
+    if (!self)
+        return 1;
+    /* For life, so that whoever recovers us comes by what we did here. */
+    atomic_store(&work.record->thread, self->index);
+    if (!mp__hold(self, MP__HOLDING_POOL, pool))
+        return 1;
+    bool is_ready = begin_work(&work);
+    if (is_ready)
+        work_on(&work);
+    mp__unhold(self, MP__HOLDING_POOL, pool);
+    return is_ready ? 0 : 1;
+}
