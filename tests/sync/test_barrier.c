@@ -1,0 +1,349 @@
+/* Barrier: coming together, breaking, and parties that die.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mp/shared.h"
+#include "mp/sync.h"
+#include "sync/barrier.h"
+
+struct scene {
+    mp_barrier *barrier;            /* what it is about */
+    _Atomic unsigned met[3];        /* how many got this number */
+    _Atomic unsigned broken, acted; /* waits that were broken, runs of the action */
+    _Atomic unsigned rounds;        /* arrivals in the lockstep test */
+};
+
+static struct scene *open_scene(unsigned parties, const mp_barrier_options *options) {
+    struct scene *scene = mp_shared_calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    MPT_OK(mp_barrier_new(&scene->barrier, NULL, parties, options));
+    return scene;
+}
+
+static void close_scene(struct scene *scene) {
+    MPT_OK(mp__barrier_check(scene->barrier));
+    mp_barrier_free(scene->barrier);
+    mp_shared_free(scene);
+}
+
+static void come(struct scene *scene, double timeout) {
+    int number = mp_barrier_wait(scene->barrier, timeout);
+    MPT_CHECK(number == MP_EBROKEN || (number >= 0 && number < 3));
+    ++*(number == MP_EBROKEN ? &scene->broken : &scene->met[number]);
+}
+
+static void come_once(void *arg) {
+    come(arg, 20);
+}
+
+static void test_a_single_party_does_not_wait(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(1, NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mp_barrier_wait(scene->barrier, MP_NOWAIT), 0);
+    assert_int_equal(mp_barrier_parties(scene->barrier), 1);
+    close_scene(scene);
+}
+
+static int act(void *arg, size_t size) {
+    struct scene *scene = *(struct scene **)arg;
+    scene->acted += size == sizeof scene;
+    return 0;
+}
+
+static int refuse(void *arg, size_t size) {
+    (void)arg;
+    return 7 + (int)size;
+}
+
+static void test_bad_arguments_are_refused(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, NULL);
+    mp_barrier *freed;
+    MPT_CODE(mp_barrier_new(NULL, NULL, 1, NULL), MP_EINVAL);
+    MPT_CODE(mp_barrier_new(&freed, NULL, 0, NULL), MP_EINVAL);
+    MPT_CODE(mp_barrier_new(&freed, NULL, 16384, NULL), MP_EINVAL);
+    MPT_CODE(mp_barrier_new(&freed, NULL, 1, &(mp_barrier_options){.timeout = NAN}), MP_EINVAL);
+    MPT_CODE(mp_barrier_new(&freed, NULL, 1, &(mp_barrier_options){.timeout = -1}), MP_EINVAL);
+    MPT_CODE(mp_barrier_new(&freed, NULL, 1, &(mp_barrier_options){.arg_size = 1}), MP_EINVAL);
+    mp_barrier_options stray = {.action = (int (*)(void *, size_t))(uintptr_t)16};
+    MPT_CODE(mp_barrier_new(&freed, NULL, 1, &stray), MP_EINVAL);
+    MPT_CODE(mp_barrier_wait(NULL, 0), MP_EINVAL);
+    MPT_CODE(mp_barrier_wait(scene->barrier, NAN), MP_EINVAL);
+    MPT_CODE(mp_barrier_reset(NULL), MP_EINVAL);
+    MPT_CODE(mp_barrier_abort(NULL), MP_EINVAL);
+    assert_int_equal(mp_barrier_parties(NULL), 0);
+    assert_int_equal(mp_barrier_n_waiting(NULL), 0);
+    assert_false(mp_barrier_broken(NULL));
+    mp_barrier_free(NULL);
+    MPT_OK(mp_barrier_new(&freed, NULL, 1, NULL));
+    mp_barrier_free(freed);
+    MPT_CODE(mp_barrier_wait(freed, 0), MP_EINVAL);
+    close_scene(scene);
+}
+
+static void test_each_party_gets_another_number(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, NULL);
+    pid_t pids[2];
+    for (int i = 0; i < 2; i++)
+        pids[i] = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
+    come(scene, 20);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(scene->met[i], 1);
+    assert_int_equal(mp_barrier_n_waiting(scene->barrier), 0);
+    close_scene(scene);
+}
+
+/* Nobody is a round ahead of the slowest. */
+static void *keep_step(void *arg) {
+    struct scene *scene = arg;
+    for (unsigned round = 0; round < 200; round++) {
+        unsigned come_before = scene->rounds++;
+        MPT_CHECK(come_before >= round * 3 && come_before < round * 3 + 3);
+        come(scene, 20);
+    }
+    return NULL;
+}
+
+static void keep_step_in_process(void *arg) {
+    keep_step(arg);
+}
+
+static void test_processes_keep_step(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, NULL);
+    pid_t pids[3];
+    for (int i = 0; i < 3; i++)
+        pids[i] = mpt_fork(keep_step_in_process, scene);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(scene->met[i], 200);
+    close_scene(scene);
+}
+
+static void test_threads_keep_step(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, NULL);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_step, scene), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(scene->met[i], 200);
+    close_scene(scene);
+}
+
+static struct scene *open_with_action(unsigned parties, int (*action)(void *arg, size_t size)) {
+    struct scene *scene = mp_shared_calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    mp_barrier_options options = {.action = action, .arg = &scene, .arg_size = sizeof scene};
+    MPT_OK(mp_barrier_new(&scene->barrier, NULL, parties, &options));
+    return scene;
+}
+
+static void test_the_action_runs_once_before_all_go_on(void **state) {
+    (void)state;
+    struct scene *scene = open_with_action(2, act);
+    for (unsigned round = 1; round <= 3; round++) {
+        pid_t pid = mpt_fork(come_once, scene);
+        come(scene, 20);
+        assert_int_equal(scene->acted, round);
+        assert_int_equal(mpt_join(pid), 0);
+    }
+    close_scene(scene);
+}
+
+static void test_an_action_that_fails_breaks_it(void **state) {
+    (void)state;
+    struct scene *scene = open_with_action(2, refuse);
+    pid_t pid = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    MPT_CODE(mp_barrier_wait(scene->barrier, 20), MP_EBROKEN);
+    assert_non_null(strstr(mp_error_detail(), "15"));
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    assert_true(mp_barrier_broken(scene->barrier));
+    MPT_CODE(mp_barrier_wait(scene->barrier, 20), MP_EBROKEN);
+    close_scene(scene);
+}
+
+static void test_a_timeout_breaks_it_for_all(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, NULL);
+    pid_t pid = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    MPT_CODE(mp_barrier_wait(scene->barrier, 0.02), MP_EBROKEN);
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    assert_true(mp_barrier_broken(scene->barrier));
+    close_scene(scene);
+}
+
+static void test_the_options_timeout_is_the_default(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, &(mp_barrier_options){.timeout = 0.02});
+    MPT_CODE(mp_barrier_wait(scene->barrier, MP_FOREVER), MP_EBROKEN);
+    close_scene(scene);
+}
+
+static void test_abort_breaks_until_reset(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, NULL);
+    pid_t pid = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    MPT_OK(mp_barrier_abort(scene->barrier));
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    assert_true(mp_barrier_broken(scene->barrier));
+    MPT_OK(mp_barrier_reset(scene->barrier));
+    assert_false(mp_barrier_broken(scene->barrier));
+    pid = mpt_fork(come_once, scene);
+    come(scene, 20);
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    close_scene(scene);
+}
+
+static void test_reset_sends_waiters_away(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, NULL);
+    pid_t pid = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    MPT_OK(mp_barrier_reset(scene->barrier));
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    assert_false(mp_barrier_broken(scene->barrier));
+    assert_int_equal(mp_barrier_n_waiting(scene->barrier), 0);
+    close_scene(scene);
+}
+
+static void test_a_killed_party_is_not_counted(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, NULL);
+    pid_t mortal = mpt_fork(come_once, scene);
+    pid_t other = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
+    kill(mortal, SIGKILL);
+    mpt_join(mortal);
+    assert_int_equal(mp_barrier_n_waiting(scene->barrier), 1);
+    pid_t third = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
+    come(scene, 20);
+    assert_int_equal(mpt_join(other), 0);
+    assert_int_equal(mpt_join(third), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(scene->met[i], 1);
+    close_scene(scene);
+}
+
+static const char *fatal_point; /* where the last to come dies */
+
+static void die_coming(void *arg) {
+    mpt_die_at(fatal_point, 1);
+    come(arg, 20);
+}
+
+/* Two wait, the third dies at the point in its wait; `goes_on`: the two are through nevertheless. */
+static void die_last_at(const char *point, int (*action)(void *, size_t), bool goes_on, bool breaks) {
+    struct scene *scene = action ? open_with_action(3, action) : open_scene(3, NULL);
+    pid_t pids[2];
+    for (int i = 0; i < 2; i++)
+        pids[i] = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
+    fatal_point = point;
+    assert_int_equal(mpt_join(mpt_fork(die_coming, scene)), -SIGKILL);
+    if (!goes_on && !breaks)
+        come(scene, 20);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    assert_int_equal(scene->broken, breaks ? 2 : 0);
+    if (!breaks)
+        assert_true(scene->met[0] == 1 && scene->met[1] == 1 && scene->met[2] == !goes_on);
+    assert_int_equal(mp_barrier_broken(scene->barrier), breaks);
+    close_scene(scene);
+}
+
+static void test_death_of_the_last_before_it_counts(void **state) {
+    (void)state;
+    die_last_at("barrier.wait.locked", NULL, false, false);
+    die_last_at("barrier.wait.numbered", NULL, false, false);
+}
+
+static void test_death_of_the_last_while_it_lets_them_go(void **state) {
+    (void)state;
+    die_last_at("barrier.phase.entered", NULL, true, false);
+    die_last_at("waiter.notify.told", NULL, true, false);
+    die_last_at("barrier.phase.told", act, true, false);
+}
+
+static void test_death_in_the_action_breaks_it(void **state) {
+    (void)state;
+    die_last_at("barrier.wait.acting", act, false, true);
+    die_last_at("barrier.wait.numbered", act, false, true);
+}
+
+static void test_death_while_beginning_to_wait(void **state) {
+    (void)state;
+    static const char *const points[] = {"waiter.enlist.state", "waiter.enlist.done",
+                                         "barrier.wait.enlisted", "guard.release.freed"};
+    struct scene *scene = open_scene(2, NULL);
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        fatal_point = points[i];
+        assert_int_equal(mpt_join(mpt_fork(die_coming, scene)), -SIGKILL);
+        assert_int_equal(mp_barrier_n_waiting(scene->barrier), 0);
+    }
+    pid_t pid = mpt_fork(come_once, scene);
+    come(scene, 20);
+    assert_int_equal(mpt_join(pid), 0);
+    assert_true(scene->met[0] == 1 && scene->met[1] == 1);
+    close_scene(scene);
+}
+
+static void die_aborting(void *arg) {
+    struct scene *scene = arg;
+    mpt_die_at("barrier.phase.entered", 1);
+    mp_barrier_abort(scene->barrier);
+}
+
+static void test_an_abort_is_finished_for_who_dies_in_it(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, NULL);
+    pid_t pid = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    assert_int_equal(mpt_join(mpt_fork(die_aborting, scene)), -SIGKILL);
+    assert_int_equal(mpt_join(pid), 0);
+    assert_int_equal(scene->broken, 1);
+    assert_true(mp_barrier_broken(scene->barrier));
+    close_scene(scene);
+}
+
+MPT_MAIN(MPT_CASE(test_a_single_party_does_not_wait),
+         MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_each_party_gets_another_number),
+         MPT_CASE(test_processes_keep_step),
+         MPT_CASE(test_threads_keep_step),
+         MPT_CASE(test_the_action_runs_once_before_all_go_on),
+         MPT_CASE(test_an_action_that_fails_breaks_it),
+         MPT_CASE(test_a_timeout_breaks_it_for_all),
+         MPT_CASE(test_the_options_timeout_is_the_default),
+         MPT_CASE(test_abort_breaks_until_reset),
+         MPT_CASE(test_reset_sends_waiters_away),
+         MPT_CASE(test_a_killed_party_is_not_counted),
+         MPT_CASE(test_death_of_the_last_before_it_counts),
+         MPT_CASE(test_death_of_the_last_while_it_lets_them_go),
+         MPT_CASE(test_death_in_the_action_breaks_it),
+         MPT_CASE(test_death_while_beginning_to_wait),
+         MPT_CASE(test_an_abort_is_finished_for_who_dies_in_it))
