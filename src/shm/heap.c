@@ -75,10 +75,13 @@ void mp__heap_forked(void) {
 
 /* Make a slab with free blocks ours: the one we have is used up. */
 static struct slab_shared *change_slab(uint32_t class, size_t asked) {
+    uint32_t used_up = 0, head = self.slabs[class];
     mp__heap_lock();
-    if (self.slabs[class])
-        mp__slab_disown(self.slabs[class]);
-    uint32_t head = mp__slab_adopt(class, self.thread, asked);
+    if (head) {
+        used_up = mp__unit_length(mp__unit_state(head));
+        mp__slab_disown(head);
+    }
+    head = mp__slab_adopt(class, self.thread, used_up, asked);
     mp__heap_unlock();
     self.slabs[class] = head;
     return head ? mp__slab(head) : NULL;

@@ -17,13 +17,18 @@ static uint32_t units_for(uint32_t class, uint32_t blocks) {
     return (uint32_t)((bytes + MP__UNIT_BYTES - 1) / MP__UNIT_BYTES);
 }
 
-/* A sixteenth of what the class has, so that few blocks take little and many need few slabs. */
-static uint32_t choose_units(uint32_t class) {
+static uint32_t least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* A sixteenth of what the class has, so that few blocks take little and many need few slabs; and not much more than
+ * the thread has just used up, so that many idle threads take little too. */
+static uint32_t choose_units(uint32_t class, uint32_t used_up) {
     uint32_t size = mp__class_size(class);
-    uint32_t least = units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
-    uint32_t most = size <= 2048 ? 16 : size <= 8192 ? 64 : 128;
-    uint32_t share = heap()->class_units[class] / 16;
-    return share < least ? least : share > most ? most : share;
+    uint32_t fewest = units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
+    uint32_t most = least(2 * used_up, size <= 2048 ? 16 : size <= 8192 ? 64 : 128);
+    uint32_t share = least(heap()->class_units[class] / 16, most);
+    return share < fewest ? fewest : share;
 }
 
 void mp__slab_layout(struct slab_shared *out, uint32_t class, uint32_t length) {
@@ -133,8 +138,8 @@ void mp__slab_freed(uint32_t head) {
 }
 
 /* Units become a slab by the last store: the word of the first one. */
-static uint32_t create(uint32_t class, uint32_t thread, size_t asked) {
-    uint32_t length = choose_units(class);
+static uint32_t create(uint32_t class, uint32_t thread, uint32_t used_up, size_t asked) {
+    uint32_t length = choose_units(class, used_up);
     uint32_t head = mp__run_take(length, asked);
     if (!head)
         return 0;
@@ -154,10 +159,10 @@ static uint32_t create(uint32_t class, uint32_t thread, size_t asked) {
     return head;
 }
 
-uint32_t mp__slab_adopt(uint32_t class, uint32_t thread, size_t asked) {
+uint32_t mp__slab_adopt(uint32_t class, uint32_t thread, uint32_t used_up, size_t asked) {
     uint32_t head = heap()->partial[class];
     if (!head)
-        return create(class, thread, asked);
+        return create(class, thread, used_up, asked);
     unlist(head, class);
     struct slab_shared *slab = mp__slab(head);
     slab->stack_count = 0;
