@@ -84,6 +84,12 @@ void mp__children_add(struct child *child) {
     unlock();
 }
 
+void mp__children_confirm(struct child *child) {
+    lock();
+    child->is_confirmed = true;
+    unlock();
+}
+
 static void unlist_locked(struct child *child) {
     if (child->previous)
         child->previous->next = child->next;
@@ -140,7 +146,7 @@ static bool collect_locked(struct child *child) {
     int code;
     if (!child->is_listed)
         return true;
-    if (!find_code(child, &code))
+    if (!child->is_confirmed || !find_code(child, &code))
         return false;
     settle_locked(child, code);
     return true;
@@ -189,7 +195,7 @@ int mp__children_list(mp_process **out, int capacity) {
     lock();
     for (struct child *child = table.first, *next; child; child = next) {
         next = child->next;
-        if (collect_locked(child) || child->process->is_hidden)
+        if (collect_locked(child) || !child->is_confirmed || child->process->is_hidden)
             continue;
         if (count < capacity)
             out[count] = (mp_process *)child->process;

@@ -20,6 +20,7 @@ struct child {
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
     unsigned server;    /* serial of the fork server that made it; 0: it is our own child */
+    bool is_confirmed;              /* its start has been confirmed; before, nobody collects it */
     bool is_listed;     /* in the table: not seen to end yet; guarded by its mutex */
     struct child *next; /* in the table */
     struct child *previous;
@@ -30,6 +31,8 @@ mp__children_new(struct process_shared *process); /* with a record; NULL: with d
 void mp__children_drop(struct child *child);      /* not in the table; all of it */
 
 void mp__children_add(struct child *child);
+
+void mp__children_confirm(struct child *child);
 
 /* Look whether it has ended; if so take its code into the object, once, and give back what it had.
  */

@@ -161,6 +161,7 @@ int mp__current_become(const struct process_shared *process) {
     forget_sentinel();
     atomic_store(&current.count, 0);
     atomic_store(&self->phase, MP__PROCESS_STARTED);
+    atomic_store(&self->kind, MP__KIND_PROCESS);
     return refresh();
 }
 

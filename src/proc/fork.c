@@ -1,7 +1,6 @@
 /* Start method fork: the child is a copy.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -37,9 +36,7 @@ static int fork_child(struct child *child) {
     return mp__start_born(child, pid);
 }
 
-/* What lies in streams would be written twice. */
 int mp__start_fork(struct child *child) {
-    fflush(NULL);
     mp__start_lock();
     int code = fork_child(child);
     mp__start_unlock();

@@ -142,6 +142,7 @@ static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
     static int list[MP__PASS_MAX]; /* the bootstrap points into it for life */
     struct mp__bootstrap how = {.sentinel_end = -1, .lifeline_end = -1};
     set_handler(SIGCHLD, SIG_DFL);
+    set_handler(SIGINT, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
     if (mp__lifeline_arm(lifeline_end) < 0)
         _exit(255);
@@ -154,7 +155,6 @@ static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
     uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
     (void)atomic_compare_exchange_strong(&spare->word, &taken,
                                          mp__spare_word(ticket, MP__SPARE_LEFT));
-    set_handler(SIGINT, SIG_DFL);
     close_ends();
     mp__bootstrap(&how);
 }

@@ -166,6 +166,7 @@ int mp__process_launch(mp_process *process) {
         return code;
     mp__exit_watch();
     (void)mp_active_children(NULL, 0); /* as Python: a start reaps the ended */
+    fflush(NULL); /* else a forked child would write it again, and others before us */
     return mp__start_child(shared, start_by_method);
 }
 
@@ -206,6 +207,7 @@ static int fail_start(struct child *child, int answer) {
     char detail[MP__LAUNCH_DETAIL];
     int failure = atomic_load(&record->failure);
     snprintf(detail, sizeof detail, "%s", record->detail);
+    mp__children_confirm(child);
     bool has_ended = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
     if (!has_ended)
         mp__children_signal(child, SIGKILL);
@@ -235,8 +237,8 @@ int mp__process_confirm(mp_process *process) {
         if (shared->method == MP_FORKSERVER)
             mp__forkserver_learn(shared);
     }
-    uint32_t phase = MP__PROCESS_STARTING; /* it may have been seen to end already */
-    atomic_compare_exchange_strong(&shared->phase, &phase, MP__PROCESS_STARTED);
+    atomic_store(&shared->phase, MP__PROCESS_STARTED);
+    mp__children_confirm(child);
     MP__POINT("process.confirm.done");
     return 0;
 }

@@ -1,0 +1,630 @@
+/* One process: start, join, codes, signals, names; under each method.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mp/process.h"
+#include "mp/shared.h"
+
+static mp_process *make(mp_target_fn target, const void *arg, size_t size) {
+    mp_process *process;
+    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
+    MPT_OK(mp_process_new(&process, mpt_context(), &options));
+    return process;
+}
+
+static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
+    mp_process *process = make(target, arg, size);
+    MPT_OK(mp_process_start(process));
+    return process;
+}
+
+/* Join, close, give the code. */
+static int end(mp_process *process) {
+    int code;
+    MPT_OK(mp_process_join(process, MP_FOREVER));
+    MPT_OK(mp_process_exitcode(process, &code));
+    MPT_OK(mp_process_close(process));
+    return code;
+}
+
+static int give_int(void *arg, size_t size) {
+    MPT_CHECK(size == sizeof(int));
+    return *(int *)arg;
+}
+
+static int wait_for_signal(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    for (;;)
+        pause();
+    return 0;
+}
+
+static int do_nothing(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    return 0;
+}
+
+static int run_int(int value) {
+    return end(start(give_int, &value, sizeof value));
+}
+
+static void test_code_is_the_targets_value(void **state) {
+    (void)state;
+    assert_int_equal(run_int(7), 7);
+}
+
+static void test_code_is_a_byte(void **state) {
+    (void)state;
+    assert_int_equal(run_int(300), 44);
+    assert_int_equal(run_int(-1), 255);
+}
+
+static void test_code_is_0_without_a_target(void **state) {
+    (void)state;
+    mp_process *process;
+    MPT_OK(mp_process_new(&process, mpt_context(), NULL));
+    MPT_OK(mp_process_start(process));
+    assert_int_equal(end(process), 0);
+}
+
+static int call_exit(void *arg, size_t size) {
+    (void)size;
+    if (*(int *)arg)
+        exit(9);
+    _exit(8);
+}
+
+static void test_code_is_what_exit_was_called_with(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(end(start(call_exit, &i, sizeof i)), 8 + i);
+}
+
+static void test_code_says_which_signal_killed_it(void **state) {
+    (void)state;
+    int (*const senders[])(mp_process *) = {mp_process_kill, mp_process_terminate,
+                                            mp_process_interrupt};
+    const int codes[] = {-SIGKILL, -SIGTERM, -SIGINT};
+    for (int i = 0; i < 3; i++) {
+        mp_process *process = start(wait_for_signal, NULL, 0);
+        MPT_OK(senders[i](process));
+        assert_int_equal(end(process), codes[i]);
+    }
+}
+
+static int abort_now(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+static void test_code_says_that_it_aborted(void **state) {
+    (void)state;
+    assert_int_equal(end(start(abort_now, NULL, 0)), -SIGABRT);
+}
+
+static void test_argument_is_a_copy(void **state) {
+    (void)state;
+    int value = 5;
+    mp_process *process = make(give_int, &value, sizeof value);
+    value = 6;
+    MPT_OK(mp_process_start(process));
+    assert_int_equal(end(process), 5);
+}
+
+static int sum_bytes(void *arg, size_t size) {
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum += ((unsigned char *)arg)[i];
+    return (int)(sum & 0xff);
+}
+
+static void test_argument_may_be_large(void **state) {
+    (void)state;
+    size_t size = 3 << 20;
+    char *bytes = malloc(size);
+    memset(bytes, 3, size);
+    bytes[0] = 17;
+    assert_int_equal(end(start(sum_bytes, bytes, size)), (3 * (size - 1) + 17) & 0xff);
+    free(bytes);
+}
+
+struct shared {
+    _Atomic int words[8];
+};
+
+static int store_identity(void *arg, size_t size) {
+    (void)size;
+    struct shared *shared = *(struct shared **)arg;
+    mp_process *self = mp_current_process();
+    mp_process *parent = mp_parent_process();
+    shared->words[0] = mp_process_pid(self);
+    shared->words[1] = getpid();
+    shared->words[2] = mp_process_pid(parent);
+    shared->words[3] = strcmp(mp_process_name(self), "worker") == 0;
+    shared->words[4] = strcmp(mp_process_name(parent), "MainProcess") == 0;
+    shared->words[5] = mp_process_is_alive(self) && mp_process_is_alive(parent);
+    shared->words[6] = mp_process_join(parent, 0);
+    return 0;
+}
+
+static void test_child_knows_itself_and_its_parent(void **state) {
+    (void)state;
+    struct shared *shared = mp_shared_calloc(1, sizeof *shared);
+    mp_process *process = make(store_identity, &shared, sizeof shared);
+    MPT_OK(mp_process_set_name(process, "worker"));
+    MPT_OK(mp_process_start(process));
+    pid_t pid = mp_process_pid(process);
+    assert_int_equal(end(process), 0);
+    assert_int_equal(shared->words[0], pid);
+    assert_int_equal(shared->words[1], pid);
+    assert_int_equal(shared->words[2], getpid());
+    assert_int_equal(shared->words[3], 1);
+    assert_int_equal(shared->words[4], 1);
+    assert_int_equal(shared->words[5], 1);
+    assert_int_equal(shared->words[6], MP_ETIMEDOUT);
+    mp_shared_free(shared);
+}
+
+static void test_root_is_the_main_process(void **state) {
+    (void)state;
+    mp_process *self = mp_current_process();
+    int code;
+    assert_string_equal(mp_process_name(self), "MainProcess");
+    assert_int_equal(mp_process_pid(self), getpid());
+    assert_true(mp_process_is_alive(self));
+    assert_false(mp_process_daemon(self));
+    assert_null(mp_parent_process());
+    MPT_CODE(mp_process_start(self), MP_ESTATE);
+    MPT_CODE(mp_process_join(self, 0), MP_ESTATE);
+    MPT_CODE(mp_process_exitcode(self, &code), MP_ESTATE);
+    MPT_CODE(mp_process_sentinel(self), MP_ESTATE);
+    MPT_CODE(mp_process_terminate(self), MP_EFOREIGN);
+    MPT_OK(mp_process_close(self));
+    assert_true(mp_process_is_alive(self));
+}
+
+static void test_name_counts(void **state) {
+    (void)state;
+    mp_process *list[3];
+    for (int i = 0; i < 3; i++)
+        MPT_OK(mp_process_new(&list[i], i < 2 ? NULL : mp_get_context(MP_SPAWN), NULL));
+    assert_string_equal(mp_process_name(list[0]), "Process-1");
+    assert_string_equal(mp_process_name(list[1]), "Process-2");
+    assert_string_equal(mp_process_name(list[2]), "SpawnProcess-3");
+    for (int i = 0; i < 3; i++)
+        MPT_OK(mp_process_close(list[i]));
+}
+
+static void test_name_tells_the_method(void **state) {
+    (void)state;
+    static const char *const names[] = {[MP_FORK] = "ForkProcess-1",
+                                        [MP_SPAWN] = "SpawnProcess-1",
+                                        [MP_FORKSERVER] = "ForkServerProcess-1"};
+    mp_process *process = make(NULL, NULL, 0);
+    assert_string_equal(mp_process_name(process), names[mpt_method()]);
+    MPT_OK(mp_process_set_name(process, "other"));
+    assert_string_equal(mp_process_name(process), "other");
+    MPT_CODE(mp_process_set_name(process, NULL), MP_EINVAL);
+    MPT_OK(mp_process_close(process));
+}
+
+static int check_grandchild_name(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    mp_process *process;
+    for (int i = 1; i <= 2; i++) {
+        char expected[20];
+        MPT_OK(mp_process_new(&process, NULL, &(mp_process_options){.target = do_nothing}));
+        snprintf(expected, sizeof expected, "Process-1:%d", i);
+        MPT_CHECK(strcmp(mp_process_name(process), expected) == 0);
+        MPT_OK(mp_process_start(process));
+        MPT_CHECK(end(process) == 0);
+    }
+    return 0;
+}
+
+static void test_name_of_a_grandchild_has_two_numbers(void **state) {
+    (void)state;
+    assert_int_equal(end(start(check_grandchild_name, NULL, 0)), 0);
+}
+
+static void test_start_works_once(void **state) {
+    (void)state;
+    mp_process *process = start(do_nothing, NULL, 0);
+    MPT_CODE(mp_process_start(process), MP_ESTATE);
+    MPT_OK(mp_process_join(process, MP_FOREVER));
+    MPT_CODE(mp_process_start(process), MP_ESTATE);
+    MPT_OK(mp_process_close(process));
+}
+
+static void test_nothing_can_be_asked_before_start(void **state) {
+    (void)state;
+    int code;
+    mp_process *process = make(do_nothing, NULL, 0);
+    MPT_CODE(mp_process_join(process, 0), MP_ESTATE);
+    MPT_CODE(mp_process_exitcode(process, &code), MP_ESTATE);
+    MPT_CODE(mp_process_sentinel(process), MP_ESTATE);
+    MPT_CODE(mp_process_kill(process), MP_ESTATE);
+    assert_false(mp_process_is_alive(process));
+    assert_int_equal(mp_process_pid(process), 0);
+    MPT_OK(mp_process_close(process));
+}
+
+static void test_join_times_out_while_it_runs(void **state) {
+    (void)state;
+    int code;
+    mp_process *process = start(wait_for_signal, NULL, 0);
+    MPT_CODE(mp_process_join(process, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_CODE(mp_process_join(process, -1), MP_ETIMEDOUT);
+    MPT_CODE(mp_process_join(process, 0.02), MP_ETIMEDOUT);
+    MPT_CODE(mp_process_join(process, NAN), MP_EINVAL);
+    MPT_CODE(mp_process_exitcode(process, &code), MP_ESTATE);
+    MPT_CODE(mp_process_exitcode(process, NULL), MP_EINVAL);
+    MPT_CODE(mp_process_close(process), MP_EINVAL);
+    assert_true(mp_process_is_alive(process));
+    MPT_OK(mp_process_kill(process));
+    assert_int_equal(end(process), -SIGKILL);
+}
+
+static void test_signals_do_nothing_once_it_has_ended(void **state) {
+    (void)state;
+    mp_process *process = start(do_nothing, NULL, 0);
+    MPT_OK(mp_process_join(process, MP_FOREVER));
+    MPT_OK(mp_process_terminate(process));
+    MPT_OK(mp_process_kill(process));
+    assert_false(mp_process_is_alive(process));
+    assert_int_equal(end(process), 0);
+}
+
+static void *join_it(void *process) {
+    int code = -1;
+    MPT_OK(mp_process_join(process, MP_FOREVER));
+    MPT_OK(mp_process_exitcode(process, &code));
+    return (void *)(intptr_t)code;
+}
+
+static void test_join_gives_all_threads_the_code(void **state) {
+    (void)state;
+    pthread_t threads[8];
+    mp_process *process = start(wait_for_signal, NULL, 0);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, join_it, process), 0);
+    MPT_OK(mp_process_terminate(process));
+    for (int i = 0; i < 8; i++) {
+        void *code;
+        pthread_join(threads[i], &code);
+        assert_int_equal((intptr_t)code, -SIGTERM);
+    }
+    MPT_OK(mp_process_close(process));
+}
+
+static void test_code_is_right_when_somebody_else_reaped_it(void **state) {
+    (void)state;
+    int value = 33;
+    mp_process *process = start(give_int, &value, sizeof value);
+    if (mpt_method() != MP_FORKSERVER)
+        assert_int_equal(waitpid(mp_process_pid(process), NULL, 0), mp_process_pid(process));
+    assert_int_equal(end(process), 33);
+}
+
+static void test_code_is_255_when_a_killed_one_was_reaped_by_others(void **state) {
+    (void)state;
+    mp_process *process;
+    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK),
+                          &(mp_process_options){.target = wait_for_signal}));
+    MPT_OK(mp_process_start(process));
+    MPT_OK(mp_process_kill(process));
+    assert_int_equal(waitpid(mp_process_pid(process), NULL, 0), mp_process_pid(process));
+    MPT_OK(mp_process_kill(process));
+    assert_int_equal(end(process), 255);
+}
+
+static void test_sentinel_is_readable_when_it_has_ended(void **state) {
+    (void)state;
+    mp_process *process = start(wait_for_signal, NULL, 0);
+    struct pollfd poller = {.fd = mp_process_sentinel(process), .events = POLLIN};
+    assert_true(poller.fd >= 0);
+    assert_int_equal(poll(&poller, 1, 0), 0);
+    MPT_OK(mp_process_kill(process));
+    assert_int_equal(poll(&poller, 1, 20000), 1);
+    assert_int_equal(end(process), -SIGKILL);
+}
+
+static void test_close_frees_once(void **state) {
+    (void)state;
+    mp_process *process = make(do_nothing, NULL, 0);
+    MPT_OK(mp_process_close(process));
+    MPT_CODE(mp_process_close(process), MP_EINVAL);
+    MPT_CODE(mp_process_start(process), MP_EINVAL);
+    MPT_CODE(mp_process_join(process, 0), MP_EINVAL);
+    assert_null(mp_process_name(process));
+    assert_int_equal(mp_process_pid(process), 0);
+    MPT_OK(mp_process_close(NULL));
+}
+
+static void test_new_refuses_bad_options(void **state) {
+    (void)state;
+    mp_process *process = NULL;
+    mp_connection *many[70];
+    for (int i = 0; i < 69; i++)
+        many[i] = (mp_connection *)&many[i];
+    many[69] = NULL;
+    MPT_CODE(mp_process_new(NULL, NULL, NULL), MP_EINVAL);
+    MPT_CODE(mp_process_new(&process, NULL, &(mp_process_options){.arg_size = 1}), MP_EINVAL);
+    MPT_CODE(mp_process_new(&process, NULL, &(mp_process_options){.daemon = 3}), MP_EINVAL);
+    MPT_CODE(mp_process_new(&process, NULL, &(mp_process_options){.connections = many}), MP_EINVAL);
+    MPT_CODE(mp_process_new(&process, mp_get_context(MP_THREAD), NULL), MP_EINVAL);
+    MPT_CODE(mp_process_new(&process, mp_get_context(MP_SPAWN),
+                            &(mp_process_options){.target = (mp_target_fn)(uintptr_t)64}),
+             MP_EINVAL);
+    assert_null(process);
+}
+
+static void test_functions_refuse_what_is_no_process(void **state) {
+    (void)state;
+    int other;
+    mp_process *bad[] = {NULL, (mp_process *)&other, (mp_process *)(uintptr_t)8};
+    for (int i = 0; i < 3; i++) {
+        MPT_CODE(mp_process_start(bad[i]), MP_EINVAL);
+        MPT_CODE(mp_process_run(bad[i]), MP_EINVAL);
+        MPT_CODE(mp_process_join(bad[i], 0), MP_EINVAL);
+        MPT_CODE(mp_process_terminate(bad[i]), MP_EINVAL);
+        MPT_CODE(mp_process_exitcode(bad[i], &other), MP_EINVAL);
+        MPT_CODE(mp_process_sentinel(bad[i]), MP_EINVAL);
+        MPT_CODE(mp_process_set_daemon(bad[i], true), MP_EINVAL);
+        MPT_CODE(mp_process_set_name(bad[i], "x"), MP_EINVAL);
+        MPT_CODE(mp_process_authkey(bad[i], NULL, 0, NULL), MP_EINVAL);
+        MPT_CODE(mp_process_set_authkey(bad[i], "k", 1), MP_EINVAL);
+        assert_false(mp_process_is_alive(bad[i]));
+        assert_false(mp_process_daemon(bad[i]));
+    }
+}
+
+static void test_run_calls_the_target_here(void **state) {
+    (void)state;
+    int value = 258;
+    mp_process *process = make(give_int, &value, sizeof value);
+    assert_int_equal(mp_process_run(process), 2);
+    MPT_OK(mp_process_close(process));
+}
+
+static int read_stdin(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    char byte;
+    return read(0, &byte, 1) == 0 ? 0 : 1;
+}
+
+static void test_standard_input_is_empty_in_the_child(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    int saved = dup(0);
+    dup2(ends[0], 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    int code = end(start(read_stdin, NULL, 0));
+    dup2(saved, 0);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(code, 0);
+}
+
+static int print_word(void *arg, size_t size) {
+    (void)arg;
+    (void)size;
+    printf("child");
+    return 0;
+}
+
+/* What the parent had printed before must come once, what the child prints must come. */
+static void test_streams_are_flushed_once(void **state) {
+    (void)state;
+    char text[40] = {0};
+    FILE *file = tmpfile();
+    fflush(stdout);
+    int saved = dup(1);
+    dup2(fileno(file), 1);
+    printf("parent ");
+    int code = end(start(print_word, NULL, 0));
+    fflush(stdout);
+    dup2(saved, 1);
+    close(saved);
+    rewind(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    assert_int_equal(code, 0);
+    assert_string_equal(text, "parent child");
+}
+
+static struct shared *at_exit_shared;
+static pid_t at_exit_owner;
+
+static void note_exit(void) {
+    if (at_exit_shared && getpid() != at_exit_owner)
+        at_exit_shared->words[0]++;
+}
+
+static void test_parents_atexit_handlers_do_not_run_in_children(void **state) {
+    (void)state;
+    struct shared *shared = mp_shared_calloc(1, sizeof *shared);
+    at_exit_shared = shared;
+    at_exit_owner = getpid();
+    assert_int_equal(atexit(note_exit), 0);
+    assert_int_equal(run_int(0), 0);
+    at_exit_shared = NULL;
+    assert_int_equal(shared->words[0], 0);
+    mp_shared_free(shared);
+}
+
+static void test_active_children_lists_the_living(void **state) {
+    (void)state;
+    mp_process *list[3], *found[3];
+    assert_int_equal(mp_active_children(NULL, 0), 0);
+    for (int i = 0; i < 3; i++)
+        list[i] = start(wait_for_signal, NULL, 0);
+    assert_int_equal(mp_active_children(found, 2), 3);
+    MPT_OK(mp_process_kill(list[1]));
+    MPT_UNTIL(mp_active_children(found, 3) == 2);
+    assert_true((found[0] == list[0] && found[1] == list[2]) ||
+                (found[0] == list[2] && found[1] == list[0]));
+    for (int i = 0; i < 3; i += 2)
+        MPT_OK(mp_process_kill(list[i]));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(end(list[i]), -SIGKILL);
+    MPT_CODE(mp_active_children(NULL, 1), MP_EINVAL);
+    MPT_CODE(mp_active_children(found, -1), MP_EINVAL);
+}
+
+static void test_many_run_at_once(void **state) {
+    (void)state;
+    mp_process *list[60];
+    for (int i = 0; i < 60; i++)
+        list[i] = start(wait_for_signal, NULL, 0);
+    assert_int_equal(mp_active_children(NULL, 0), 60);
+    for (int i = 0; i < 60; i++)
+        MPT_OK(mp_process_terminate(list[i]));
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(end(list[i]), -SIGTERM);
+}
+
+static int check_key(void *arg, size_t size) {
+    unsigned char key[64];
+    size_t key_size = 0;
+    MPT_OK(mp_process_authkey(mp_current_process(), key, sizeof key, &key_size));
+    return key_size == size && memcmp(key, arg, size) == 0 ? 0 : 1;
+}
+
+static void test_authkey_is_inherited(void **state) {
+    (void)state;
+    unsigned char key[32];
+    size_t size;
+    MPT_OK(mp_process_authkey(mp_current_process(), key, sizeof key, &size));
+    assert_int_equal(size, 32);
+    assert_int_equal(end(start(check_key, key, sizeof key)), 0);
+    MPT_CODE(mp_process_authkey(mp_current_process(), key, 31, NULL), MP_ETOOSHORT);
+    MPT_CODE(mp_process_authkey(mp_current_process(), NULL, 3, NULL), MP_EINVAL);
+}
+
+static void test_authkey_can_be_set(void **state) {
+    (void)state;
+    mp_process *process = make(check_key, "abc", 3);
+    MPT_OK(mp_process_set_authkey(process, "abc", 3));
+    MPT_CODE(mp_process_set_authkey(process, NULL, 3), MP_EINVAL);
+    MPT_OK(mp_process_start(process));
+    assert_int_equal(end(process), 0);
+    MPT_OK(mp_process_set_authkey(mp_current_process(), "xy", 2));
+    assert_int_equal(end(start(check_key, "xy", 2)), 0);
+}
+
+static int use_parents_object(void *arg, size_t size) {
+    (void)size;
+    mp_process *process = *(mp_process **)arg;
+    int code;
+    MPT_CHECK(strcmp(mp_process_name(process), "sibling") == 0);
+    MPT_CHECK(mp_process_is_alive(process));
+    MPT_CHECK(mp_process_pid(process) > 0);
+    MPT_CODE(mp_process_start(process), MP_EFOREIGN);
+    MPT_CODE(mp_process_run(process), MP_EFOREIGN);
+    MPT_CODE(mp_process_join(process, 0), MP_EFOREIGN);
+    MPT_CODE(mp_process_kill(process), MP_EFOREIGN);
+    MPT_CODE(mp_process_close(process), MP_EFOREIGN);
+    MPT_CODE(mp_process_exitcode(process, &code), MP_EFOREIGN);
+    MPT_CODE(mp_process_sentinel(process), MP_EFOREIGN);
+    MPT_CODE(mp_process_set_daemon(process, true), MP_EFOREIGN);
+    MPT_CODE(mp_process_set_name(process, "x"), MP_EFOREIGN);
+    MPT_CODE(mp_process_set_authkey(process, "x", 1), MP_EFOREIGN);
+    MPT_CODE(mp_process_exitcode(mp_parent_process(), &code), MP_EFOREIGN);
+    MPT_CODE(mp_process_terminate(mp_parent_process()), MP_EFOREIGN);
+    return 0;
+}
+
+static void test_other_processes_may_only_look(void **state) {
+    (void)state;
+    mp_process *sibling = make(wait_for_signal, NULL, 0);
+    MPT_OK(mp_process_set_name(sibling, "sibling"));
+    MPT_OK(mp_process_start(sibling));
+    assert_int_equal(end(start(use_parents_object, &sibling, sizeof sibling)), 0);
+    MPT_OK(mp_process_kill(sibling));
+    assert_int_equal(end(sibling), -SIGKILL);
+}
+
+static int leave_a_thread(void *arg, size_t size) {
+    (void)size;
+    pthread_t thread;
+    MPT_CHECK(pthread_create(&thread, NULL, (void *(*)(void *))(void *)wait_for_signal, NULL) == 0);
+    return *(int *)arg;
+}
+
+static void test_threads_of_the_child_end_with_its_target(void **state) {
+    (void)state;
+    int value = 4;
+    assert_int_equal(end(start(leave_a_thread, &value, sizeof value)), 4);
+}
+
+static void *start_and_join(void *arg) {
+    for (int i = 0; i < 20; i++)
+        MPT_CHECK(run_int(i) == i);
+    return arg;
+}
+
+static void test_threads_start_at_once(void **state) {
+    (void)state;
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, start_and_join, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+}
+
+MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_code_is_the_targets_value),
+                 MPT_EACH_METHOD(test_code_is_a_byte),
+                 MPT_EACH_METHOD(test_code_is_0_without_a_target),
+                 MPT_EACH_METHOD(test_code_is_what_exit_was_called_with),
+                 MPT_EACH_METHOD(test_code_says_which_signal_killed_it),
+                 MPT_EACH_METHOD(test_code_says_that_it_aborted),
+                 MPT_EACH_METHOD(test_argument_is_a_copy),
+                 MPT_EACH_METHOD(test_argument_may_be_large),
+                 MPT_EACH_METHOD(test_child_knows_itself_and_its_parent),
+                 MPT_CASE(test_root_is_the_main_process),
+                 MPT_CASE(test_name_counts),
+                 MPT_EACH_METHOD(test_name_tells_the_method),
+                 MPT_EACH_METHOD(test_name_of_a_grandchild_has_two_numbers),
+                 MPT_EACH_METHOD(test_start_works_once),
+                 MPT_EACH_METHOD(test_nothing_can_be_asked_before_start),
+                 MPT_EACH_METHOD(test_join_times_out_while_it_runs),
+                 MPT_EACH_METHOD(test_signals_do_nothing_once_it_has_ended),
+                 MPT_EACH_METHOD(test_join_gives_all_threads_the_code),
+                 MPT_EACH_METHOD(test_code_is_right_when_somebody_else_reaped_it),
+                 MPT_CASE(test_code_is_255_when_a_killed_one_was_reaped_by_others),
+                 MPT_EACH_METHOD(test_sentinel_is_readable_when_it_has_ended),
+                 MPT_CASE(test_close_frees_once),
+                 MPT_CASE(test_new_refuses_bad_options),
+                 MPT_CASE(test_functions_refuse_what_is_no_process),
+                 MPT_EACH_METHOD(test_run_calls_the_target_here),
+                 MPT_EACH_METHOD(test_standard_input_is_empty_in_the_child),
+                 MPT_EACH_METHOD(test_streams_are_flushed_once),
+                 MPT_EACH_METHOD(test_parents_atexit_handlers_do_not_run_in_children),
+                 MPT_EACH_METHOD(test_active_children_lists_the_living),
+                 MPT_EACH_METHOD(test_many_run_at_once),
+                 MPT_EACH_METHOD(test_authkey_is_inherited),
+                 MPT_EACH_METHOD(test_authkey_can_be_set),
+                 MPT_EACH_METHOD(test_other_processes_may_only_look),
+                 MPT_EACH_METHOD(test_threads_of_the_child_end_with_its_target),
+                 MPT_EACH_METHOD(test_threads_start_at_once))
