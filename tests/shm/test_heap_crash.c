@@ -23,6 +23,7 @@ static struct shelf *shelf;
 struct death {
     const char *point; /* where */
     unsigned turn;     /* the how many-th time */
+    bool is_linking;   /* does the victim also publish? */
 };
 
 static bool is_dead_thread(uint32_t thread) {
@@ -77,7 +78,7 @@ static void be_victim(void *arg) {
     mp__heap_join(VICTIM, VICTIM);
     mpt_die_at(death->point, death->turn);
     for (int round = 0; round < 3; round++) {
-        use_heap(true);
+        use_heap(death->is_linking);
         mp__heap_leave();
         mp__heap_join(VICTIM, VICTIM);
     }
@@ -142,7 +143,7 @@ static void test_heap_is_whole_when_a_user_is_killed(void **state) {
     begin();
     for (size_t i = 0; i < POINTS; i++)
         for (unsigned turn = 1; turn < last_turn(points[i]); turn = turn * 3 + 1) {
-            struct death death = {points[i], turn};
+            struct death death = {points[i], turn, true};
             int code = mpt_join(mpt_fork(be_victim, &death));
             if (turn == 1 && code != -SIGKILL)
                 print_error("%s was not reached\n", points[i]);
@@ -167,7 +168,7 @@ static void test_heap_is_whole_when_the_recoverer_is_killed(void **state) {
     for (size_t i = 0; i < sizeof first / sizeof first[0]; i++)
         for (size_t k = 0; k < sizeof second / sizeof second[0]; k++)
             for (unsigned turn = 1; turn < 50; turn = turn * 4 + 1) {
-                struct death death = {first[i], 7}, again = {second[k], turn};
+                struct death death = {first[i], 7, true}, again = {second[k], turn, false};
                 mpt_join(mpt_fork(be_victim, &death));
                 killed += mpt_join(mpt_fork(be_recoverer, &again)) == -SIGKILL;
                 check_nothing_is_left(second[k]);
@@ -194,11 +195,10 @@ static void test_others_go_on_when_users_are_killed(void **state) {
     _Atomic bool *is_over = mp__heap_zalloc(40000);
     pid_t bystander = mpt_fork(be_bystander, (void *)is_over);
     for (unsigned i = 0; i < 6 * POINTS; i++) {
-        struct death death = {points[i % POINTS], 1 + i * 7 % 100};
+        struct death death = {points[i % POINTS], 1 + i * 7 % 100, false};
         mpt_join(mpt_fork(be_victim, &death));
         mp__heap_recover(VICTIM, is_dead_thread);
         MPT_OK(mp__heap_check());
-        free_shelf();
     }
     atomic_store(is_over, true);
     assert_int_equal(mpt_join(bystander), 0);
