@@ -90,8 +90,7 @@ static void test_receive_times_out_when_nothing_comes(void **state) {
     size_t size = 77;
     int fd;
     for (double timeout = 0; timeout < 0.03; timeout += 0.02) {
-        MPT_CODE(mp_connection_recv_bytes_into(ends.first, &byte, 1, &size, timeout),
-                 MP_ETIMEDOUT);
+        MPT_CODE(mp_connection_recv_bytes_into(ends.first, &byte, 1, &size, timeout), MP_ETIMEDOUT);
         MPT_CODE(mp_connection_recv_bytes(ends.first, &data, &size, 0, timeout), MP_ETIMEDOUT);
         MPT_CODE(mp_connection_recv_handle(ends.first, &fd, timeout), MP_ETIMEDOUT);
         assert_int_equal(mp_connection_poll(ends.first, timeout), 0);
@@ -426,17 +425,12 @@ MPT_MAIN(MPT_CASE(test_both_ends_send_and_receive),
          MPT_CASE(test_one_way_pipe_refuses_the_other_way),
          MPT_CASE(test_receive_times_out_when_nothing_comes),
          MPT_CASE(test_too_long_a_message_can_be_received_again),
-         MPT_CASE(test_send_times_out_when_full),
-         MPT_CASE(test_sending_to_a_closed_end_fails),
+         MPT_CASE(test_send_times_out_when_full), MPT_CASE(test_sending_to_a_closed_end_fails),
          MPT_CASE(test_end_of_file_comes_after_the_messages),
-         MPT_CASE(test_closed_connection_says_so),
-         MPT_CASE(test_bad_arguments_are_refused),
-         MPT_CASE(test_no_descriptor_is_an_error),
-         MPT_CASE(test_adopted_descriptor_is_used),
+         MPT_CASE(test_closed_connection_says_so), MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_no_descriptor_is_an_error), MPT_CASE(test_adopted_descriptor_is_used),
          MPT_CASE(test_connection_of_another_process_was_not_passed),
          MPT_CASE(test_fileno_is_readable_while_there_is_something),
-         MPT_CASE(test_handles_travel_in_order_with_messages),
-         MPT_CASE(test_handles_wait_for_room),
-         MPT_CASE(test_stream_arrives_whole_and_ends),
-         MPT_CASE(test_threads_stream_both_ways),
+         MPT_CASE(test_handles_travel_in_order_with_messages), MPT_CASE(test_handles_wait_for_room),
+         MPT_CASE(test_stream_arrives_whole_and_ends), MPT_CASE(test_threads_stream_both_ways),
          MPT_CASE(test_echo_ends_when_the_asker_closes))
