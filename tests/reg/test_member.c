@@ -400,6 +400,49 @@ static void test_child_enters_when_its_parent_died_after_naming_it(void **state)
     assert_int_equal(count_members(), 1);
 }
 
+static void enter_stopping(void *arg) {
+    struct board *board = arg;
+    mpt_stop_at("member.register.time", 1);
+    atomic_store(&board->code, mp__member_enter(atomic_load(&board->ref)));
+    atomic_store(&board->step, 3);
+}
+
+static void start_stopping_and_die(void *arg) {
+    struct board *board = arg;
+    mp__member_ref ref;
+    MPT_OK(mp__member_reserve(&ref));
+    atomic_store(&board->ref, ref);
+    atomic_store(&board->other, mp__member_self());
+    atomic_store(&board->pid, mpt_fork(enter_stopping, board));
+    int status;
+    MPT_CHECK(waitpid(board->pid, &status, WUNTRACED) == board->pid && WIFSTOPPED(status));
+    raise(SIGKILL);
+}
+
+/* Stopped in the middle of entering, its place given up and given to another: it changes nothing there. */
+static void test_late_child_leaves_the_next_in_its_slot_alone(void **state) {
+    (void)state;
+    struct board *board = new_board();
+    MPT_CHECK(mpt_join(mpt_fork(start_stopping_and_die, board)) == -SIGKILL);
+    MPT_CHECK(mp__recover_member(atomic_load(&board->other)));
+    mp__member_ref ref = 0, others[2];
+    for (int i = 0; i < 2; i++) {
+        MPT_OK(mp__member_reserve(&others[i]));
+        if (mp__member_index(others[i]) == mp__member_index(atomic_load(&board->ref)))
+            ref = others[i];
+    }
+    assert_true(ref != 0);
+    kill(atomic_load(&board->pid), SIGCONT);
+    MPT_UNTIL(atomic_load(&board->step) == 3);
+    assert_int_equal(atomic_load(&board->code), MP_ESTATE);
+    assert_int_equal(mp__member_pid(ref), 0);
+    assert_false(is_running(ref));
+    assert_true(mp__member_is_alive(ref));
+    for (int i = 0; i < 2; i++)
+        mp__member_cancel(others[i]);
+    end_board(board);
+}
+
 static void reserve_until_full(void *arg) {
     struct board *board = arg;
     mp__member_ref ref;
@@ -491,6 +534,7 @@ MPT_MAIN(MPT_CASE(test_self_is_running_and_alive),
          MPT_CASE(test_enter_fails_when_in_already),
          MPT_CASE(test_child_comes_too_late_when_its_parent_died_before_naming_it),
          MPT_CASE(test_child_enters_when_its_parent_died_after_naming_it),
+         MPT_CASE(test_late_child_leaves_the_next_in_its_slot_alone),
          MPT_CASE(test_reserve_fails_when_all_slots_are_taken),
          MPT_CASE(test_reserve_takes_the_place_of_the_dead_when_full),
          MPT_CASE(test_leave_frees_slot_record_and_blocks),

@@ -323,12 +323,24 @@ static void sleep_until_released(void *arg) {
         MPT_OK(mp__sleep(owner, holder, holder, MP__NEVER));
 }
 
+static void *join_in_thread(void *arg) {
+    MPT_CHECK(mp__self());
+    return arg;
+}
+
+/* The thread that entered has ended: no life lock tells of the process any more. */
+static void enter_by_another_thread_and_block(void *arg) {
+    pthread_t thread;
+    MPT_CHECK(pthread_create(&thread, NULL, join_in_thread, NULL) == 0);
+    MPT_CHECK(pthread_join(thread, NULL) == 0);
+    take_all_and_block(arg);
+}
+
 /* Several wait for what the victim has; nobody but them recovers it. */
-static void test_sleepers_see_that_the_owner_died(void **state) {
-    (void)state;
+static void check_sleepers_see_the_death_of(void (*body)(void *)) {
     pid_t pids[3];
     set_up();
-    pid_t victim = mpt_fork(take_all_and_block, NULL);
+    pid_t victim = mpt_fork(body, NULL);
     MPT_UNTIL(atomic_load(&board->step) == 1);
     for (int i = 0; i < 3; i++)
         pids[i] = mpt_fork(sleep_until_released, board);
@@ -336,8 +348,41 @@ static void test_sleepers_see_that_the_owner_died(void **state) {
     mp__time before = mp__now();
     kill(victim, SIGKILL);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
-    assert_true(mp__now() - before < MP__SECOND);
+        MPT_CHECK(mpt_join(pids[i]) == 0);
+    MPT_CHECK(mp__now() - before < MP__SECOND);
+    mpt_join(victim);
+    mp__recover_all();
+    check_all_is_given_back();
+    tear_down();
+}
+
+static void test_sleepers_see_that_the_owner_died(void **state) {
+    (void)state;
+    check_sleepers_see_the_death_of(take_all_and_block);
+}
+
+static void test_sleepers_see_the_death_of_a_process_without_a_life_lock(void **state) {
+    (void)state;
+    check_sleepers_see_the_death_of(enter_by_another_thread_and_block);
+}
+
+static void sleep_and_recover(void *arg) {
+    mpt_die_at("recover.holding.erased", 5);
+    sleep_until_released(arg);
+}
+
+/* The one whom the kernel wakes is killed while it recovers: the others go on. */
+static void test_sleepers_go_on_when_the_first_to_know_is_killed(void **state) {
+    (void)state;
+    set_up();
+    pid_t victim = mpt_fork(take_all_and_block, NULL);
+    MPT_UNTIL(atomic_load(&board->step) == 1);
+    pid_t first = mpt_fork(sleep_and_recover, board);
+    MPT_UNTIL(atomic_load(&board->step) == 2);
+    kill(victim, SIGKILL);
+    assert_int_equal(mpt_join(first), -SIGKILL);
+    pid_t second = mpt_fork(sleep_until_released, board);
+    assert_int_equal(mpt_join(second), 0);
     mpt_join(victim);
     mp__recover_all();
     check_all_is_given_back();
@@ -356,4 +401,6 @@ MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),
          MPT_CASE(test_sleep_times_out),
          MPT_CASE(test_sleep_ends_by_itself_within_a_second),
          MPT_CASE(test_sleeper_is_woken),
-         MPT_CASE(test_sleepers_see_that_the_owner_died))
+         MPT_CASE(test_sleepers_see_that_the_owner_died),
+         MPT_CASE(test_sleepers_see_the_death_of_a_process_without_a_life_lock),
+         MPT_CASE(test_sleepers_go_on_when_the_first_to_know_is_killed))
