@@ -43,4 +43,8 @@ uint64_t mp__child_start_time(pid_t pid);
  * zombie is not, neither is a younger process that got the same number. Costs system calls. */
 bool mp__child_exists(pid_t pid, uint64_t registered);
 
+/* Can mp__child_exists tell a zombie of another parent from the living? Where it cannot, it says
+ * that such a one exists. */
+bool mp__child_sees_zombies(void);
+
 #endif

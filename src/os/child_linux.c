@@ -90,6 +90,10 @@ static uint64_t start_time_of(int pidfd) {
     return pid > 0 && read_stat(pid, &stat) ? stat.start_time : 0;
 }
 
+bool mp__child_sees_zombies(void) {
+    return true;
+}
+
 uint64_t mp__boot_time(void) {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);

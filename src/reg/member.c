@@ -31,6 +31,10 @@ static struct {
     pthread_t life_thread;       /* who holds our life mutex; valid while self != 0 */
 } here = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+static pthread_once_t life_key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t life_key; /* its destructor runs at the end of the thread that entered */
+static int life_key_code;      /* of making the key: 0 or -errno */
+
 static uint32_t epoch_of(uint64_t word) {
     return (uint32_t)(word >> 32);
 }
@@ -61,6 +65,7 @@ static void prepare_slot(struct member_shared *slot, uint32_t epoch, mp__member_
     atomic_store(&slot->pid, (uint64_t)epoch << 32);
     atomic_store(&slot->registered, (uint64_t)epoch << 48);
     atomic_store(&slot->parent, parent);
+    atomic_store(&slot->life_is_lost, epoch); /* nobody has it yet */
     MP__POINT("member.claim.cleared");
     mp__robust_init(
         &slot->life); /* its last holder let go or is gone; it may be beyond further use */
@@ -126,15 +131,14 @@ static bool is_starting_alive(mp__member_ref ref, uint64_t status) {
            mp__member_is_alive(mp__status_ref(parent_status, parent));
 }
 
+/* A thread that ends says so. A life lock that was lost without a word belongs to a process that is
+ * dead, or whose last threads are just being ended: to be sure of those we ask the kernel. */
 static bool is_running_alive(mp__member_ref ref) {
     struct member_shared *slot = mp__member_at(mp__member_index(ref));
-    uint32_t epoch = epoch_of(ref);
-    if (atomic_load(&slot->life_is_lost) != epoch && mp__robust_is_held(&slot->life))
+    bool is_lost = atomic_load(&slot->life_is_lost) == epoch_of(ref);
+    if (!is_lost && mp__robust_is_held(&slot->life))
         return true;
-    if (!kernel_knows(ref, mp__member_pid(ref)))
-        return false;
-    atomic_store(&slot->life_is_lost, epoch);
-    return true;
+    return (is_lost || mp__child_sees_zombies()) && kernel_knows(ref, mp__member_pid(ref));
 }
 
 bool mp__member_is_alive(mp__member_ref ref) {
@@ -147,6 +151,28 @@ bool mp__member_is_alive(mp__member_ref ref) {
     if (!is_current(ref, &again))
         return false;
     return is_alive || (again != status && mp__member_is_alive(ref));
+}
+
+/* The end of a thread that may be the one whose life lock speaks for this process. Its place in a
+ * forked child is taken by the child's own, or by nobody. */
+static void lose_life(void *unused) {
+    (void)unused;
+    mp__member_ref self = atomic_load(&here.self);
+    if (self != 0 && pthread_equal(here.life_thread, pthread_self()))
+        atomic_store(&mp__member_at(mp__member_index(self))->life_is_lost, epoch_of(self));
+}
+
+static void make_life_key(void) {
+    life_key_code = -pthread_key_create(&life_key, lose_life);
+}
+
+/* Without a key for the end of this thread the kernel has to answer for ever. */
+static void begin_life(struct member_shared *slot) {
+    pthread_once(&life_key_once, make_life_key);
+    mp__robust_mark(&slot->life);
+    here.life_thread = pthread_self();
+    if (life_key_code == 0 && pthread_setspecific(life_key, slot) == 0)
+        atomic_store(&slot->life_is_lost, 0);
 }
 
 /* STARTING -> RUNNING, for the child itself. Until the life mutex is held the kernel answers for
@@ -166,10 +192,8 @@ static int enter_slot(mp__member_ref ref) {
         next = make_status(epoch_of(ref), parent_of(status), MP__MEMBER_RUNNING);
     } while (!atomic_compare_exchange_strong(&slot->status, &status, next));
     MP__POINT("member.enter.running");
-    mp__robust_mark(&slot->life);
-    atomic_store(&slot->life_is_lost, 0);
+    begin_life(slot);
     MP__POINT("member.enter.alive");
-    here.life_thread = pthread_self();
     atomic_store(&here.self, ref);
     return 0;
 }
@@ -345,7 +369,9 @@ void mp__member_leave(void) {
     if (record)
         mp__thread_free(record);
     MP__POINT("member.leave.record");
-    mp__robust_unlock(&mp__member_at(mp__member_index(self))->life);
+    struct member_shared *slot = mp__member_at(mp__member_index(self));
+    atomic_store(&slot->life_is_lost, epoch_of(self));
+    mp__robust_unlock(&slot->life);
     MP__POINT("member.leave.life");
     atomic_store(&here.self, 0);
     mp__member_free(self);

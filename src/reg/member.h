@@ -24,16 +24,15 @@ enum mp__member_state { MP__MEMBER_FREE, MP__MEMBER_STARTING, MP__MEMBER_RUNNING
 /* Every word carries the epoch, so that a late hand (a stopped child, a parent that learns a pid)
  * changes nothing in a later life of the same slot. Read them through the functions below. */
 struct member_shared {
-    _Atomic uint64_t
-        status; /* epoch << 32 | parent's index << 8 | enum mp__member_state; 0 never used */
-    _Atomic uint64_t pid;        /* epoch << 32 | pid; pid 0 or another epoch: unknown yet */
-    _Atomic uint64_t registered; /* epoch << 48 | mp__boot_time() >> 14 before pid was written; time
-                                    0: unknown yet */
-    _Atomic uint64_t parent;     /* mp__member_ref of who started it; 0 the root or unknown */
-    _Atomic uint32_t life_is_lost; /* epoch in which the life lock said dead and the kernel alive
-                                      (its thread ended): ask the kernel; 0 never */
-    _Alignas(
-        64) struct mp__robust life; /* held from entering until death by the thread that entered */
+    _Atomic uint64_t status;       /* epoch << 32 | parent's index << 8 | state; 0 never used */
+    _Atomic uint64_t pid;          /* epoch << 32 | pid; pid 0 or another epoch: unknown yet */
+    _Atomic uint64_t registered;   /* epoch << 48 | mp__boot_time() >> 14 before pid was written;
+                                      time 0: unknown yet */
+    _Atomic uint64_t parent;       /* mp__member_ref of who started it; 0 the root or unknown */
+    _Atomic uint32_t life_is_lost; /* epoch in which the life lock says nothing, as its thread has
+                                      ended, or not yet begun: ask the kernel; 0 never */
+    /* Held from entering until death by the thread that entered. */
+    _Alignas(64) struct mp__robust life;
 };
 
 static inline enum mp__member_state mp__status_state(uint64_t status) {
