@@ -40,7 +40,8 @@
 
 #include "chan/message.h"
 
-#define MP__CHANNEL_FIRST_BYTES 2496  /* of the embedded segment: an empty queue stays below 3 KiB \
+#define MP__CHANNEL_FIRST_BYTES \
+    2496                              /* of the embedded segment: an empty queue stays below 3 KiB \
                                        */
 #define MP__CHANNEL_INLINE_MAX 4096   /* larger messages go as blocks */
 #define MP__SEGMENT_SMALL_BYTES 16384 /* blocks, their heads included */

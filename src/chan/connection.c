@@ -59,22 +59,27 @@ static int broken(const struct call *call) {
     return mp__fail(-EPIPE, "%s: nobody has the other end of the pipe any more", call->name);
 }
 
-/* The system is asked only when there is a reason: somebody closed the other end since, or the last
- * one who received there is dead. Otherwise sending needs no system call. */
+/* Is the last one who received there alive, as far as we know? Asks no system. */
+static bool has_live_user(const struct call *call, uint64_t user) {
+    return user == atomic_load_explicit(&call->self->member, memory_order_relaxed) ||
+           mp__member_is_alive(user);
+}
+
+/* The system is asked only when there is a reason: somebody closed the other end since, the last one
+ * who received there is dead, or nobody has yet. Otherwise sending needs no system call. */
 static bool is_peer_gone(const struct call *call) {
     struct connection_shared *connection = call->connection;
     uint32_t closes = atomic_load_explicit(&connection->other->close_count, memory_order_acquire);
     _Atomic uint64_t *last_user = &connection->out->head.last_user;
     uint64_t user = atomic_load_explicit(last_user, memory_order_relaxed);
-    bool has_died =
-        user != 0 && user != atomic_load(&call->self->member) && !mp__member_is_alive(user);
-    if (!has_died &&
+    bool is_alive = user != 0 && has_live_user(call, user);
+    if (is_alive &&
         closes == atomic_load_explicit(&connection->seen_close_count, memory_order_relaxed))
         return false;
     if (mp__token_peer_is_gone(call->socket))
         return true;
     atomic_store_explicit(&connection->seen_close_count, closes, memory_order_relaxed);
-    if (has_died)
+    if (user != 0 && !is_alive)
         atomic_compare_exchange_strong(last_user, &user, 0);
     return false;
 }
@@ -220,6 +225,7 @@ typedef int (*take_fn)(const struct call *call, struct mp__reader *reader, void 
 
 static int receive_item(const struct call *call, take_fn take, void *arg) {
     struct channel_shared *in = call->connection->in;
+    note_user(call);
     for (;;) {
         int code = wait_for_item(call);
         if (code < 0)
@@ -230,10 +236,8 @@ static int receive_item(const struct call *call, take_fn take, void *arg) {
         struct mp__reader reader;
         mp__reader_begin(&reader, in);
         bool is_there = mp__reader_look(&reader);
-        if (is_there) {
+        if (is_there)
             code = take(call, &reader, arg);
-            note_user(call);
-        }
         mp__channel_unlock_head(in, call->self);
         if (!is_there)
             continue;

@@ -18,7 +18,8 @@
 #include "chan/channel.h"
 #include "sync/kind.h"
 
-#define MP__PIPE_LIMIT_BYTES (UINT64_C(1) << 20) /* a pipe holds that much, or one larger message \
+#define MP__PIPE_LIMIT_BYTES \
+    (UINT64_C(1) << 20) /* a pipe holds that much, or one larger message \
                                                   */
 
 struct connection_shared {

@@ -421,16 +421,22 @@ static void test_echo_ends_when_the_asker_closes(void **state) {
     free_pipe(ends);
 }
 
+/* clang-format off */
 MPT_MAIN(MPT_CASE(test_both_ends_send_and_receive),
          MPT_CASE(test_one_way_pipe_refuses_the_other_way),
          MPT_CASE(test_receive_times_out_when_nothing_comes),
          MPT_CASE(test_too_long_a_message_can_be_received_again),
-         MPT_CASE(test_send_times_out_when_full), MPT_CASE(test_sending_to_a_closed_end_fails),
+         MPT_CASE(test_send_times_out_when_full),
+         MPT_CASE(test_sending_to_a_closed_end_fails),
          MPT_CASE(test_end_of_file_comes_after_the_messages),
-         MPT_CASE(test_closed_connection_says_so), MPT_CASE(test_bad_arguments_are_refused),
-         MPT_CASE(test_no_descriptor_is_an_error), MPT_CASE(test_adopted_descriptor_is_used),
+         MPT_CASE(test_closed_connection_says_so),
+         MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_no_descriptor_is_an_error),
+         MPT_CASE(test_adopted_descriptor_is_used),
          MPT_CASE(test_connection_of_another_process_was_not_passed),
          MPT_CASE(test_fileno_is_readable_while_there_is_something),
-         MPT_CASE(test_handles_travel_in_order_with_messages), MPT_CASE(test_handles_wait_for_room),
-         MPT_CASE(test_stream_arrives_whole_and_ends), MPT_CASE(test_threads_stream_both_ways),
+         MPT_CASE(test_handles_travel_in_order_with_messages),
+         MPT_CASE(test_handles_wait_for_room),
+         MPT_CASE(test_stream_arrives_whole_and_ends),
+         MPT_CASE(test_threads_stream_both_ways),
          MPT_CASE(test_echo_ends_when_the_asker_closes))

@@ -394,15 +394,21 @@ static void test_threads_share_a_queue(void **state) {
     end_crowd(crowd);
 }
 
-MPT_MAIN(MPT_CASE(test_get_gives_what_was_put), MPT_CASE(test_messages_come_in_order),
-         MPT_CASE(test_messages_of_all_sizes_stay_whole), MPT_CASE(test_get_times_out_when_empty),
+/* clang-format off */
+MPT_MAIN(MPT_CASE(test_get_gives_what_was_put),
+         MPT_CASE(test_messages_come_in_order),
+         MPT_CASE(test_messages_of_all_sizes_stay_whole),
+         MPT_CASE(test_get_times_out_when_empty),
          MPT_CASE(test_put_times_out_when_full),
          MPT_CASE(test_too_short_a_buffer_leaves_the_message),
          MPT_CASE(test_closed_queue_refuses_this_process),
          MPT_CASE(test_close_is_for_one_process_only),
          MPT_CASE(test_new_queue_at_a_closed_ones_address_is_open),
-         MPT_CASE(test_bad_arguments_are_refused), MPT_CASE(test_put_many_stops_at_maxsize),
-         MPT_CASE(test_get_many_crosses_segments), MPT_CASE(test_empty_queue_takes_less_than_4_kib),
+         MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_put_many_stops_at_maxsize),
+         MPT_CASE(test_get_many_crosses_segments),
+         MPT_CASE(test_empty_queue_takes_less_than_4_kib),
          MPT_CASE(test_a_million_messages_take_1_5_of_their_bytes),
-         MPT_CASE(test_processes_share_a_queue), MPT_CASE(test_processes_share_a_queue_of_three),
+         MPT_CASE(test_processes_share_a_queue),
+         MPT_CASE(test_processes_share_a_queue_of_three),
          MPT_CASE(test_threads_share_a_queue))

@@ -438,9 +438,15 @@ static void test_storm_with_large_messages(void **state) {
     run_storm(200000, 10);
 }
 
-MPT_MAIN(MPT_CASE(test_producer_of_32_bytes_dies), MPT_CASE(test_producer_of_4_kb_dies),
-         MPT_CASE(test_producer_of_200_kb_dies), MPT_CASE(test_consumer_of_32_bytes_dies),
-         MPT_CASE(test_consumer_of_4_kb_dies), MPT_CASE(test_consumer_of_200_kb_dies),
-         MPT_CASE(test_recovery_of_a_producer_dies), MPT_CASE(test_recovery_of_a_consumer_dies),
-         MPT_CASE(test_storm_with_small_messages), MPT_CASE(test_storm_with_4_kb_messages),
+/* clang-format off */
+MPT_MAIN(MPT_CASE(test_producer_of_32_bytes_dies),
+         MPT_CASE(test_producer_of_4_kb_dies),
+         MPT_CASE(test_producer_of_200_kb_dies),
+         MPT_CASE(test_consumer_of_32_bytes_dies),
+         MPT_CASE(test_consumer_of_4_kb_dies),
+         MPT_CASE(test_consumer_of_200_kb_dies),
+         MPT_CASE(test_recovery_of_a_producer_dies),
+         MPT_CASE(test_recovery_of_a_consumer_dies),
+         MPT_CASE(test_storm_with_small_messages),
+         MPT_CASE(test_storm_with_4_kb_messages),
          MPT_CASE(test_storm_with_large_messages))
