@@ -17,7 +17,8 @@ struct array_shared {
     size_t item_size;                /* bytes */
     size_t length;                   /* items */
     char *data;                      /* behind this struct */
-    struct owned_lock_shared owned;  /* its lock */
+    struct lock_shared *lock;        /* own, the user's, or NULL: raw */
+    struct lock_shared own;          /* an RLock, in use when lock points here */
 };
 
 static int make_array(mp_array **out, const struct array_shared *model, const void *initial,
@@ -42,7 +43,7 @@ static int make_array(mp_array **out, const struct array_shared *model, const vo
     array->data = (char *)array + mp__data_offset(sizeof *array, bytes);
     if (initial && bytes > 0)
         memcpy(array->data, initial, bytes);
-    mp__owned_lock_init(&array->owned, lock);
+    array->lock = mp__owned_lock_init(&array->own, lock);
     atomic_store(&array->kind, MP__KIND_ARRAY);
     MP__POINT("array.new.filled");
     mp__heap_publish(array);
@@ -99,7 +100,7 @@ char mp_array_typecode(const mp_array *array) {
 }
 
 mp_lock *mp_array_get_lock(mp_array *array) {
-    return is_array(array, __func__) ? array->owned.lock : NULL;
+    return is_array(array, __func__) ? array->lock : NULL;
 }
 
 /* Check and find the item: its address goes to *out. */
@@ -120,7 +121,7 @@ static int find_item(mp_array *array, ptrdiff_t index, const void *buffer, char 
 
 /* One item under the lock. That the last owner died is for whoever looks at the whole to hear. */
 static int move_item(mp_array *array, void *to, const void *from) {
-    struct lock_shared *lock = array->owned.lock;
+    struct lock_shared *lock = array->lock;
     int code = lock ? mp_lock_acquire(lock, MP_FOREVER) : 0;
     if (code < 0 && code != MP_EOWNERDEAD)
         return code;
@@ -153,6 +154,6 @@ int mp_array_copy(mp_array **out, const mp_array *array) {
 void mp_array_free(mp_array *array) {
     if (!array || !is_array(array, __func__) || !mp__self())
         return;
-    mp__owned_lock_fini(&array->owned);
+    mp__owned_lock_fini(&array->own);
     mp__object_free(array);
 }

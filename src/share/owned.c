@@ -8,11 +8,11 @@ int mp__owned_lock_check(const mp_lock *lock, const char *function) {
     return mp__kind_check(lock, MP__KIND_LOCK, function, "lock");
 }
 
-void mp__owned_lock_init(struct owned_lock_shared *owned, mp_lock *lock) {
-    mp__lock_init(&owned->own, true);
-    owned->lock = lock == MP_NEW_LOCK ? &owned->own : lock == MP_NO_LOCK ? NULL : lock;
+struct lock_shared *mp__owned_lock_init(struct lock_shared *own, mp_lock *lock) {
+    mp__lock_init(own, true);
+    return lock == MP_NEW_LOCK ? own : lock == MP_NO_LOCK ? NULL : lock;
 }
 
-void mp__owned_lock_fini(struct owned_lock_shared *owned) {
-    atomic_store(&owned->own.kind, 0);
+void mp__owned_lock_fini(struct lock_shared *own) {
+    atomic_store(&own->kind, 0);
 }

@@ -7,15 +7,12 @@
 
 #include "sync/lock.h"
 
-struct owned_lock_shared {
-    struct lock_shared own;   /* an RLock, in use when lock points here */
-    struct lock_shared *lock; /* own, the user's, or NULL: raw; never changes */
-};
-
 /* Is `lock` MP_NEW_LOCK, MP_NO_LOCK or a lock? 0 or MP_EINVAL. */
 int mp__owned_lock_check(const mp_lock *lock, const char *function);
-void mp__owned_lock_init(struct owned_lock_shared *owned, mp_lock *lock);
-void mp__owned_lock_fini(struct owned_lock_shared *owned); /* its own is no lock any more */
+
+/* Make `own` an RLock, and tell which lock the object has: `own`, the user's, or NULL. */
+struct lock_shared *mp__owned_lock_init(struct lock_shared *own, mp_lock *lock);
+void mp__owned_lock_fini(struct lock_shared *own); /* it is no lock any more */
 
 /* Items of `size` bytes lie this far behind the start of a block whose header has `header` bytes.
  */

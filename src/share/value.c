@@ -16,7 +16,8 @@ struct value_shared {
     char typecode;                   /* as in mp/shared.h; nothing but the data ever changes */
     void *data;                      /* behind this struct, or another value's */
     size_t size;                     /* bytes of it */
-    struct owned_lock_shared owned;  /* its lock */
+    struct lock_shared *lock;        /* own, the user's, or NULL: raw */
+    struct lock_shared own;          /* an RLock, in use when lock points here */
 };
 
 /* `data`: another value's, NULL: of its own, `size` bytes like `initial`. */
@@ -34,7 +35,7 @@ static int make_value(mp_value **out, const struct value_shared *model, const vo
     value->data = model->data ? model->data : (char *)value + offset;
     if (initial)
         memcpy(value->data, initial, model->size);
-    mp__owned_lock_init(&value->owned, lock);
+    value->lock = mp__owned_lock_init(&value->own, lock);
     atomic_store(&value->kind, MP__KIND_VALUE);
     MP__POINT("value.new.filled");
     mp__heap_publish(value);
@@ -93,7 +94,7 @@ char mp_value_typecode(const mp_value *value) {
 }
 
 mp_lock *mp_value_get_lock(mp_value *value) {
-    return is_value(value, __func__) ? value->owned.lock : NULL;
+    return is_value(value, __func__) ? value->lock : NULL;
 }
 
 int mp_value_copy(mp_value **out, const mp_value *value) {
@@ -117,6 +118,6 @@ int mp_value_synchronized(mp_value **out, mp_value *raw, mp_lock *lock) {
 void mp_value_free(mp_value *value) {
     if (!value || !is_value(value, __func__) || !mp__self())
         return;
-    mp__owned_lock_fini(&value->owned);
+    mp__owned_lock_fini(&value->own);
     mp__object_free(value);
 }

@@ -13,17 +13,16 @@
 
 #include "base/fail.h"
 #include "base/point.h"
-#include "os/cpu.h"
 #include "os/futex.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
 #include "shm/heap.h"
 #include "sync/kind.h"
+#include "sync/spin.h"
 
 #define IS_SET UINT32_C(1)
 #define SLEEPERS UINT32_C(2)
 #define STEP UINT32_C(4)
-enum { SPIN_PAUSES = 100 };
 
 struct event_shared {
     _Alignas(16) mp__kind_word kind; /* MP__KIND_EVENT */
@@ -82,10 +81,10 @@ static bool was_set(uint32_t word, uint32_t first) {
 
 static uint32_t spin_while_clear(mp_event *event, uint32_t first) {
     uint32_t word = first;
-    for (int i = 0; i < SPIN_PAUSES && !was_set(word, first) && !mp__cpu_is_alone(); i++) {
-        mp__cpu_pause();
+    struct mp__spin spin = mp__spin_begin(1);
+    while (!was_set(word, first) && mp__spin_once(&spin))
         word = atomic_load_explicit(&event->word, memory_order_acquire);
-    }
+    mp__spin_end(was_set(word, first));
     return word;
 }
 

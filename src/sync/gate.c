@@ -5,11 +5,9 @@
 #include "mp/base.h"
 
 #include "base/point.h"
-#include "os/cpu.h"
 #include "os/futex.h"
 #include "reg/recover.h"
-
-enum { SPIN_PAUSES = 100 };
+#include "sync/spin.h"
 
 uint32_t mp__gate_prepare(struct mp__gate *gate) {
     uint32_t old = atomic_fetch_or(&gate->word, MP__GATE_SLEEPER);
@@ -25,14 +23,12 @@ void mp__gate_cancel(struct mp__gate *gate, uint32_t ticket) {
 }
 
 static bool spin_changes(struct mp__gate *gate, uint32_t ticket) {
-    if (mp__cpu_is_alone())
-        return false;
-    for (int i = 0; i < SPIN_PAUSES; i++) {
-        if (atomic_load_explicit(&gate->word, memory_order_acquire) != ticket)
-            return true;
-        mp__cpu_pause();
-    }
-    return false;
+    bool has_changed = false;
+    struct mp__spin spin = mp__spin_begin(1);
+    while (!has_changed && mp__spin_once(&spin))
+        has_changed = atomic_load_explicit(&gate->word, memory_order_acquire) != ticket;
+    mp__spin_end(has_changed);
+    return has_changed;
 }
 
 /* Whoever wakes one of several takes the mark of all away, for it cannot know how many there are.

@@ -3,71 +3,61 @@
 #include "sync/guard.h"
 
 #include "mp/base.h"
-#include "os/cpu.h"
 #include "os/futex.h"
 #include "reg/recover.h"
+#include "sync/spin.h"
 
-/* A sleep and its wake-up cost some 20 us, a hundred looks 2.5 us: spinning pays for the short
- * sections that locks mostly guard. Not when others sleep already, for then there are more who want
- * it than it can serve. */
-enum { SPIN_PAUSES = 100 };
-
+/* Also when others sleep: whoever went to sleep for the waiters bit alone would leave it set behind
+ * it, and so send the next one to sleep. */
 static uint32_t spin_while_held(struct mp__guard *guard) {
     uint32_t word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    if (mp__cpu_is_alone())
-        return word;
-    for (int i = 0; i < SPIN_PAUSES && (word & MP__GUARD_OWNER) && !(word & MP__GUARD_WAITERS);
-         i++) {
-        mp__cpu_pause();
+    struct mp__spin spin = mp__spin_begin(2);
+    while ((word & MP__GUARD_OWNER) && mp__spin_once(&spin))
         word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    }
+    mp__spin_end(!(word & MP__GUARD_OWNER));
     return word;
 }
 
 /* Time is up, but an owner that died long ago must not look like one that is busy. */
-static bool is_given_up(struct mp__guard *guard, uint32_t *word) {
-    *word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    uint32_t owner = *word & MP__GUARD_OWNER;
-    if (owner && (mp__thread_is_alive(owner) || !mp__recover_thread_owner(owner)))
-        return true;
-    *word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    return *word & MP__GUARD_OWNER;
+static bool is_given_up(struct mp__guard *guard) {
+    uint32_t owner = mp__guard_owner(guard);
+    if (owner == 0)
+        return false;
+    return mp__thread_is_alive(owner) || !mp__recover_thread_owner(owner) ||
+           mp__guard_owner(guard) != 0;
 }
 
-/* Whoever has slept, or is about to, leaves the waiters bit set behind it, also when it takes the
- * lock or gives up: it cannot know whether it was the last, and the wake-up it got may have been
- * another one's only one. */
+/* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT. */
+static int sleep_while_held(struct mp__guard *guard, uint32_t word, mp__time deadline) {
+    uint32_t marked = word | MP__GUARD_WAITERS;
+    if (word != marked &&
+        !atomic_compare_exchange_strong_explicit(&guard->word, &word, marked, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return 0;
+    MP__POINT("guard.acquire.announced");
+    int code = mp__sleep(&guard->word, marked, marked & MP__GUARD_OWNER, deadline);
+    MP__POINT("guard.acquire.woken");
+    return code;
+}
+
+/* Whoever has slept leaves the waiters bit set behind it, also when it takes the lock or gives up:
+ * it cannot know whether it was the last, and the wake-up it got may have been the only one. */
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
     uint32_t keep = 0;
-    uint32_t word = deadline > 0 ? spin_while_held(guard)
-                                 : atomic_load_explicit(&guard->word, memory_order_relaxed);
     for (;;) {
+        uint32_t word = deadline > 0 ? spin_while_held(guard) : atomic_load(&guard->word);
         if (!(word & MP__GUARD_OWNER)) {
             uint32_t mine = self->index | keep | (word & MP__GUARD_WAITERS);
-            if (!atomic_compare_exchange_weak_explicit(&guard->word, &word, mine,
-                                                       memory_order_acquire, memory_order_relaxed))
+            if (!atomic_compare_exchange_strong_explicit(
+                    &guard->word, &word, mine, memory_order_acquire, memory_order_relaxed))
                 continue;
             MP__POINT("guard.acquire.taken");
             return word & MP__GUARD_DEAD ? MP_EOWNERDEAD : 0;
         }
-        if (deadline > 0 && !(word & MP__GUARD_WAITERS)) {
-            if (!atomic_compare_exchange_weak_explicit(&guard->word, &word,
-                                                       word | MP__GUARD_WAITERS,
-                                                       memory_order_relaxed, memory_order_relaxed))
-                continue;
-            word |= MP__GUARD_WAITERS;
-            MP__POINT("guard.acquire.announced");
-        }
-        if (deadline > 0)
+        if (deadline > 0 && sleep_while_held(guard, word, deadline) != MP_ETIMEDOUT)
             keep = MP__GUARD_WAITERS;
-        if (deadline <= 0 ||
-            mp__sleep(&guard->word, word, word & MP__GUARD_OWNER, deadline) == MP_ETIMEDOUT) {
-            if (is_given_up(guard, &word))
-                return MP_ETIMEDOUT;
-            continue;
-        }
-        MP__POINT("guard.acquire.woken");
-        word = atomic_load_explicit(&guard->word, memory_order_relaxed);
+        else if (is_given_up(guard))
+            return MP_ETIMEDOUT;
     }
 }
 

@@ -12,10 +12,10 @@
 #include "sync/kind.h"
 
 struct lock_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_LOCK */
-    uint32_t is_recursive;           /* RLock; never changes */
-    struct mp__guard guard;          /* who holds it */
-    uint32_t depth;                  /* RLock: how often the owner has taken it; the owner's */
+    _Alignas(16) mp__kind_word kind;     /* MP__KIND_LOCK */
+    uint32_t is_recursive;               /* RLock; never changes */
+    _Alignas(64) struct mp__guard guard; /* who holds it; a line of its own */
+    uint32_t depth;                      /* RLock: how often the owner has taken it; the owner's */
 };
 
 _Static_assert(sizeof(struct lock_shared) <= 128, "a lock is small");

@@ -13,17 +13,16 @@
 
 #include "base/fail.h"
 #include "base/point.h"
-#include "os/cpu.h"
 #include "os/futex.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
 #include "shm/heap.h"
 #include "sync/kind.h"
 #include "sync/semaphore.h"
+#include "sync/spin.h"
 
 #define SLEEPERS UINT32_C(1)
 #define UNIT UINT32_C(2)
-enum { SPIN_PAUSES = 100 };
 
 struct semaphore_shared {
     _Alignas(16) mp__kind_word kind; /* MP__KIND_SEMAPHORE */
@@ -70,40 +69,37 @@ static bool take_unit(mp_semaphore *semaphore, uint32_t *word, uint32_t mark) {
 
 static uint32_t spin_while_empty(mp_semaphore *semaphore) {
     uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-    if (mp__cpu_is_alone())
-        return word;
-    for (int i = 0; i < SPIN_PAUSES && word == 0; i++) { /* neither units nor sleepers */
-        mp__cpu_pause();
+    struct mp__spin spin = mp__spin_begin(1);
+    while (word < UNIT && mp__spin_once(&spin))
         word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-    }
+    mp__spin_end(word >= UNIT);
     return word;
 }
 
 /* One wake-up may serve for several units, and a release takes the mark away for all: so a sleeper
  * that got its unit leaves the mark behind it and wakes the next one while units remain. */
 static int wait_for_unit(mp_semaphore *semaphore, mp__time deadline) {
-    uint32_t word = spin_while_empty(semaphore);
     uint32_t mark = 0;
     for (;;) {
-        if (take_unit(semaphore, &word, mark))
-            break;
-        if (!(word & SLEEPERS)) {
-            if (!atomic_compare_exchange_weak_explicit(&semaphore->word, &word, word | SLEEPERS,
-                                                       memory_order_relaxed, memory_order_relaxed))
-                continue;
-            MP__POINT("semaphore.acquire.announced");
+        uint32_t word = spin_while_empty(semaphore);
+        if (take_unit(semaphore, &word, mark)) {
+            MP__POINT("semaphore.acquire.taken");
+            if (mark && word >= 2 * UNIT) /* word: before we took ours */
+                mp__futex_wake(&semaphore->word, 1);
+            return 0;
         }
-        mark = SLEEPERS;
+        if (word == 0 &&
+            !atomic_compare_exchange_strong_explicit(&semaphore->word, &word, SLEEPERS,
+                                                     memory_order_relaxed, memory_order_relaxed))
+            continue;
+        MP__POINT("semaphore.acquire.announced");
         int code = mp__sleep(&semaphore->word, SLEEPERS, 0, deadline);
         MP__POINT("semaphore.acquire.awake");
-        word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-        if (code == MP_ETIMEDOUT && word < UNIT)
+        if (code != MP_ETIMEDOUT)
+            mark = SLEEPERS;
+        else if (mp_semaphore_value(semaphore) <= 0)
             return code;
     }
-    MP__POINT("semaphore.acquire.taken");
-    if (mark && word >= 2 * UNIT) /* word: before we took ours */
-        mp__futex_wake(&semaphore->word, 1);
-    return 0;
 }
 
 int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
