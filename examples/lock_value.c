@@ -13,7 +13,7 @@ static int add(void *arg, size_t arg_size) {
     mp_value *counter = *(mp_value **)arg;
     for (int i = 0; i < ROUNDS; i++)
         MP_WITH_LOCK(mp_value_get_lock(counter))
-            MP_VALUE(int, counter) += 1;
+    MP_VALUE(int, counter) += 1;
     return 0;
 }
 

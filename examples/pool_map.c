@@ -1,4 +1,4 @@
-/* pool_map.c: a function over many items; one item fails, one kills its worker, all others are done.
+/* pool_map.c: a function over many items; one fails, one kills its worker, all others are done.
  * SPDX-License-Identifier: MIT */
 #include <mp/context.h>
 #include <mp/pool.h>

@@ -46,8 +46,7 @@ int main(int argc, char **argv) {
     mp_process *waiter = start(&(mp_process_options){.target = wait_for_ever, .name = "waiter"});
     if (!waiter)
         return 1;
-    printf("%s is %s\n", mp_process_name(waiter),
-           mp_process_is_alive(waiter) ? "alive" : "dead");
+    printf("%s is %s\n", mp_process_name(waiter), mp_process_is_alive(waiter) ? "alive" : "dead");
     mp_process_terminate(waiter);
     end(waiter); /* -15: killed by signal 15, SIGTERM */
     return 0;

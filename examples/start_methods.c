@@ -16,10 +16,10 @@ static int report(void *arg, size_t arg_size) {
     (void)arg_size;
     struct order *order = arg;
     char text[100];
-    int length = snprintf(text, sizeof text, "%s: %s has %s of the parent's memory",
-                          mp_start_method_name(order->method),
-                          mp_process_name(mp_current_process()),
-                          in_parent_only ? "a copy" : "nothing");
+    int length =
+        snprintf(text, sizeof text, "%s: %s has %s of the parent's memory",
+                 mp_start_method_name(order->method), mp_process_name(mp_current_process()),
+                 in_parent_only ? "a copy" : "nothing");
     return mp_queue_put(order->queue, text, (size_t)length + 1, MP_FOREVER) < 0;
 }
 
