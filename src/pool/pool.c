@@ -51,13 +51,15 @@ void mp__pool_advance(struct pool_local *local, enum mp__pool_state state) {
     mp__pool_poke(local);
 }
 
-/* The state under the mutex, so that no submission comes between it and the end of all jobs. */
+/* No more submissions first, then all jobs, then the workers: what they were killed in was abandoned
+ * before, and does not count as died. */
 static void end_all_jobs(struct pool_local *local, int code, const char *detail) {
     pthread_mutex_lock(&local->mutex);
-    mp__pool_advance(local, MP__POOL_TERMINATED);
+    mp__pool_advance(local, MP__POOL_CLOSED);
     pthread_mutex_unlock(&local->mutex);
-    mp__batch_unlink_all(local->shared);
     mp__job_abandon_all(local, code, detail);
+    mp__pool_advance(local, MP__POOL_TERMINATED);
+    mp__batch_unlink_all(local->shared);
 }
 
 void mp__pool_break(struct pool_local *local, int code, const char *format, ...) {
