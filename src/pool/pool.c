@@ -113,14 +113,14 @@ static void free_shared(struct pool_shared *shared) {
 }
 
 static int make_shared(struct pool_shared **out, uint32_t count, const mp_pool_options *options) {
-    mp__member_ref owner = mp__member_self();
-    if (!owner)
+    const struct thread_shared *self = mp__self();
+    if (!self)
         return -ENOMEM;
     struct pool_shared *shared =
         mp__heap_zalloc(sizeof *shared + count * sizeof shared->workers[0]);
     if (!shared)
         return -ENOMEM;
-    shared->owner = owner;
+    shared->owner = atomic_load(&self->member);
     shared->worker_count = count;
     shared->tasks_per_child =
         options->max_tasks_per_child ? options->max_tasks_per_child : UINT64_MAX;
