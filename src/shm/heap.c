@@ -142,9 +142,16 @@ void *mp__heap_alloc(size_t size) {
     return alloc_small(size);
 }
 
+/* A huge block may have a little used memory in it: to write zeros would fill all of it with pages. */
 void *mp__heap_zalloc(size_t size) {
     void *block = mp__heap_alloc(size);
-    if (block && (size <= MP__SMALL_MAX || mp__unit_state(mp__unit_at(block)) & MP__UNIT_DIRTY))
+    if (!block)
+        return NULL;
+    bool is_large = size > MP__SMALL_MAX;
+    bool is_dirty = is_large && mp__unit_state(mp__unit_at(block)) & MP__UNIT_DIRTY;
+    if (is_dirty && size >= (size_t)RELEASE_UNITS * MP__UNIT_BYTES)
+        mp__memory_release(block, mp__heap_size(block));
+    else if (is_dirty || !is_large)
         memset(block, 0, size);
     return block;
 }
