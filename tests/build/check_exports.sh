@@ -6,7 +6,7 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 for header in "$1"/include/mp/*.h; do
     "$3" -E -P -I "$1/include" -x c "$header"
-done | grep -oE '\bmp_[a-z][a-z0-9_]*\(' | tr -d '(' | sort -u >"$work/declared"
+done | grep -v '^static' | grep -oE '\bmp_[a-z][a-z0-9_]*\(' | tr -d '(' | sort -u >"$work/declared"
 nm -D --defined-only "$2" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/exported"
 [ -s "$work/declared" ] || { echo "no declarations found"; exit 1; }
 diff "$work/declared" "$work/exported" >"$work/difference" && exit 0

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 # usage: check_install.sh SOURCE_TREE BUILD_TREE CC CFLAGS
 set -eu
-tests=$1/tests/build build=$2 cc=$3 flags=$4
+tests=$1/tests/build build=$2 cc=$3 flags=${4-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/first" >"$work/log" || { cat "$work/log"; exit 1; }

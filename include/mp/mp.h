@@ -1,0 +1,15 @@
+/* mp/mp.h: all of libmp.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP_MP_H
+#define MP_MP_H
+
+#include "mp/base.h"
+#include "mp/connection.h"
+#include "mp/context.h"
+#include "mp/pool.h"
+#include "mp/process.h"
+#include "mp/queue.h"
+#include "mp/shared.h"
+#include "mp/sync.h"
+
+#endif
