@@ -142,7 +142,7 @@ void *mp__heap_alloc(size_t size) {
     return alloc_small(size);
 }
 
-/* A huge block may have a little used memory in it: to write zeros would fill all of it with pages. */
+/* A huge block may have a little used memory in it: writing zeros would fill all of it. */
 void *mp__heap_zalloc(size_t size) {
     void *block = mp__heap_alloc(size);
     if (!block)

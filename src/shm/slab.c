@@ -26,8 +26,8 @@ static uint32_t fewest_units(uint32_t class) {
     return units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
 }
 
-/* A sixteenth of what the class has, so that few blocks take little and many need few slabs; and not much more than
- * the thread has just used up, so that many idle threads take little too. */
+/* A sixteenth of what the class has, so that few blocks take little and many need few slabs; and
+ * not much more than the thread has just used up, so that many idle threads take little too. */
 static uint32_t choose_units(uint32_t class, uint32_t used_up) {
     uint32_t size = mp__class_size(class), fewest = fewest_units(class);
     uint32_t most = least(2 * used_up, size <= 2048 ? 16 : size <= 8192 ? 64 : 128);

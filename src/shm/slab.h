@@ -54,8 +54,8 @@ uint32_t mp__slab_threshold(const struct slab_shared *slab);
 /* Compute the constant fields. */
 void mp__slab_layout(struct slab_shared *out, uint32_t class, uint32_t length);
 
-/* With the lock: find or make a slab for a block of `asked` bytes, by a thread that has used up one of
- * that many units just now, 0: none. 0: arena full, detail set. */
+/* With the lock: find or make a slab for a block of `asked` bytes, by a thread that has used up one
+ * of `used_up` units just now (0: none). 0: arena full, detail set. */
 uint32_t mp__slab_adopt(uint32_t class, uint32_t thread, uint32_t used_up, size_t asked);
 /* With the lock: it has no owner any more. */
 void mp__slab_disown(uint32_t head);

@@ -197,7 +197,7 @@ static uint32_t fail_full(size_t asked) {
     return 0;
 }
 
-/* Put never used units into a free run of this length at the top. 0: no more units, or no memory. */
+/* Put never used units into a free run of this length at the top. 0: no more units or memory. */
 static uint32_t grow(uint32_t length, size_t asked) {
     uint32_t from = top(), head = free_run_before(from);
     uint32_t more = length - (head ? from - head : 0);

@@ -110,8 +110,8 @@ void mp__heap_create(struct arena_shared *arena);    /* a new arena: make it usa
 void mp__heap_lock(void); /* repairs what a dead holder left */
 void mp__heap_unlock(void);
 
-/* With the lock: take a run, still marked FREE but in no bin. 0: arena full, with a detail that names the
- * bytes asked. */
+/* With the lock: take a run, still marked FREE but in no bin. 0: arena full, with a detail that
+ * names the bytes asked. */
 uint32_t mp__run_take(uint32_t length, size_t asked);
 /* With the lock: make it free and merge it with its neighbours. */
 void mp__run_free(uint32_t head, uint32_t length, bool is_dirty);

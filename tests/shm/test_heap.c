@@ -121,7 +121,7 @@ static void test_is_block_is_true_for_starts_only(void **state) {
     assert_false(mp__heap_is_block(arena + mp__arena->size - 4096));
 }
 
-/* The memory of one size after another is cut anew; what is left of the old cuts must not be believed. */
+/* The memory of one size after another is cut anew; what is left of old cuts is not believed. */
 static void test_is_block_is_false_for_stale_starts(void **state) {
     (void)state;
     enum { COUNT = 64 };
