@@ -20,7 +20,7 @@ struct child {
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
     unsigned server;    /* serial of the fork server that made it; 0: it is our own child */
-    bool is_confirmed;              /* its start has been confirmed; before, nobody collects it */
+    bool is_confirmed;  /* its start has been confirmed; before, nobody collects it */
     bool is_listed;     /* in the table: not seen to end yet; guarded by its mutex */
     struct child *next; /* in the table */
     struct child *previous;

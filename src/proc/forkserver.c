@@ -230,9 +230,13 @@ static int watch_spare(struct child *child, pid_t pid) {
     if (child->sentinel.child_end >= 0)
         return 0;
     int code = mp__sentinel_begin(&child->sentinel, pid);
-    return code < 0 && code != -ESRCH
-               ? mp__fail(code, "mp_process_start: no descriptor to watch the child")
-               : code;
+    if (code < 0 && code != -ESRCH)
+        return mp__fail(code, "mp_process_start: no descriptor to watch the child");
+    if (code == 0 && mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0) {
+        mp__sentinel_close(&child->sentinel);
+        return -ESRCH; /* killed, and its server does not know yet */
+    }
+    return code;
 }
 
 /* 1: it is ours and goes; 0: it is not to be had; or why the start fails. */
@@ -259,7 +263,7 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
         return 0;
     }
     MP__POINT("forkserver.take.taken");
-    mp__futex_wake(&spare->word, 1);
+    mp__futex_wake(&spare->word, MP__WAKE_ALL); /* one of a dead server may sleep there, too */
     if (child->sentinel.child_end >= 0)
         (void)mp__sentinel_begin(&child->sentinel, pid);
     mp__start_note(child, pid);

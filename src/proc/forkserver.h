@@ -7,7 +7,7 @@
  * go before through the spare's channel. The server reaps, and writes the codes of those that were
  * killed.
  *
- *     word of a spare     EMPTY --server--> (forks) --spare--> IDLE --client--> TAKEN --spare-->
+ *     word of a spare     EMPTY --server, forks--> IDLE --client--> TAKEN --spare-->
  * LEFT
  *
  * The word carries a ticket: whoever holds an old one (a spare of a dead server) changes nothing.
@@ -32,7 +32,7 @@ enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN, MP__SPA
 
 struct spare_shared {
     _Atomic uint32_t word;       /* ticket << 2 | enum mp__spare_state; the spare sleeps on it */
-    _Atomic int32_t pid;         /* of the spare; good while IDLE */
+    _Atomic int32_t pid;         /* of the spare; written before IDLE */
     _Atomic uint64_t launch;     /* mp__launch_name of what to start; written before TAKEN */
     _Atomic uint32_t has_parcel; /* descriptors wait in its channel; written before TAKEN */
     _Alignas(64) char end[];     /* a cache line each */

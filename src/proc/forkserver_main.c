@@ -120,21 +120,12 @@ static void receive_parcel(struct mp__bootstrap *how, unsigned number, uint32_t 
 
 /* Sleep until the client gives us something; leave when the place is another's. */
 static void await_work(struct spare_shared *spare, uint32_t ticket) {
-    uint32_t idle = mp__spare_word(ticket, MP__SPARE_IDLE);
     uint32_t word;
-    while ((word = atomic_load(&spare->word)) == idle)
-        (void)mp__futex_wait(&spare->word, idle, MP__NEVER);
+    while ((word = atomic_load(&spare->word)) == mp__spare_word(ticket, MP__SPARE_EMPTY) ||
+           word == mp__spare_word(ticket, MP__SPARE_IDLE))
+        (void)mp__futex_wait(&spare->word, word, MP__NEVER);
     if (word != mp__spare_word(ticket, MP__SPARE_TAKEN))
         _exit(0);
-}
-
-static void announce(struct spare_shared *spare, uint32_t ticket) {
-    uint32_t empty = mp__spare_word(ticket, MP__SPARE_EMPTY);
-    atomic_store(&spare->pid, (int32_t)getpid());
-    if (!atomic_compare_exchange_strong(&spare->word, &empty,
-                                        mp__spare_word(ticket, MP__SPARE_IDLE)))
-        _exit(0);
-    ring_bell();
 }
 
 static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
@@ -146,7 +137,6 @@ static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
     (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
     if (mp__lifeline_arm(lifeline_end) < 0)
         _exit(255);
-    announce(spare, ticket);
     await_work(spare, ticket);
     how.launch = mp__launch_named(atomic_load(&spare->launch));
     if (atomic_load(&spare->has_parcel))
@@ -190,6 +180,15 @@ static void learn_launches(void) {
         learn_launch(&server.notes[i]);
 }
 
+/* By the server, not the spare: one of a dead server, on its last legs, must not write here. */
+static void announce(const struct note *note) {
+    struct spare_shared *spare = &server.record->spares[note->number];
+    atomic_store(&spare->pid, (int32_t)note->pid);
+    MP__POINT("forkserver.announce.pid");
+    atomic_store(&spare->word, mp__spare_word(note->ticket, MP__SPARE_IDLE));
+    ring_bell();
+}
+
 static int fork_spare(unsigned number, uint32_t ticket) {
     struct note note = {.ticket = ticket, .number = number};
     int code = reserve_note();
@@ -208,6 +207,7 @@ static int fork_spare(unsigned number, uint32_t ticket) {
     mp__descriptor_close(note.lifeline.child_end);
     note.lifeline.child_end = -1;
     server.notes[server.count++] = note;
+    announce(&note);
     return 0;
 }
 
