@@ -62,9 +62,22 @@ void mp__start_note(struct child *child, pid_t pid) {
     child->lifeline.child_end = -1;
 }
 
+/* It has ended, and somebody has reaped it already (waitpid(-1)): a sentinel that is readable. */
+static int watch_nobody(struct child *child) {
+    int ends[2];
+    int code = mp__descriptor_pipe(ends);
+    if (code < 0)
+        return code;
+    mp__descriptor_close(ends[1]);
+    child->sentinel = (struct mp__sentinel){.fd = ends[0], .child_end = -1};
+    return 0;
+}
+
 int mp__start_born(struct child *child, pid_t pid) {
     mp__start_note(child, pid);
     int code = mp__sentinel_begin(&child->sentinel, pid);
+    if (code == -ESRCH)
+        code = watch_nobody(child);
     if (code == 0)
         return 0;
     kill(pid, SIGKILL);
