@@ -65,8 +65,8 @@ static bool has_live_user(const struct call *call, uint64_t user) {
            mp__member_is_alive(user);
 }
 
-/* The system is asked only when there is a reason: somebody closed the other end since, the last one
- * who received there is dead, or nobody has yet. Otherwise sending needs no system call. */
+/* The system is asked only when there is a reason: somebody closed the other end since, the last
+ * one who received there is dead, or nobody has yet. Otherwise sending needs no system call. */
 static bool is_peer_gone(const struct call *call) {
     struct connection_shared *connection = call->connection;
     uint32_t closes = atomic_load_explicit(&connection->other->close_count, memory_order_acquire);
@@ -290,8 +290,7 @@ int mp_connection_recv_bytes_into(mp_connection *connection, void *buffer, size_
     return code;
 }
 
-/* A handle whose descriptor is lost, with a receiver that died or for want of descriptors, is gone.
- */
+/* A handle whose descriptor is lost, with a receiver that died or for want of descriptors, goes. */
 static int take_handle(const struct call *call, struct mp__reader *reader, void *arg) {
     if (reader->kind != MP__RECORD_HANDLE)
         return mp__fail(MP_ETYPE, "%s: a message is next, not a handle", call->name);

@@ -124,7 +124,7 @@ static bool kill_sender(struct scene *scene) {
     return code == -SIGKILL;
 }
 
-/* Another process has the same end: it goes on sending, and the descriptor tells of what is there. */
+/* Another process has the same end: it goes on sending, and the descriptor tells what is there. */
 static bool kill_sender_of_two(struct scene *scene) {
     int fd = mp_connection_fileno(scene->mine);
     pid_t pid = mpt_fork(send_until_killed, scene);

@@ -286,8 +286,8 @@ static void test_a_million_messages_take_1_5_of_their_bytes(void **state) {
     mp_queue_free(queue);
 }
 
-/* Several producers and consumers, as processes or as threads: each message counted once, those of one
- * producer in its order for each consumer. */
+/* Several producers and consumers, as processes or as threads: each message counted once, those of
+ * one producer in its order for each consumer. */
 enum { PRODUCERS = 3, CONSUMERS = 3, EACH = 4000 };
 
 struct crowd {

@@ -200,7 +200,7 @@ static void get_one(void *queue) {
     MPT_OK(mp_queue_get(queue, (char[1]){0}, 1, NULL, 20));
 }
 
-/* The waiter takes nothing, so the getter that sleeps on the same queue must get its message soon. */
+/* The waiter takes nothing, so the getter that sleeps on the same queue must get its message. */
 static void test_waiter_eats_no_wake_up(void **state) {
     (void)state;
     struct things things = new_things();
