@@ -51,8 +51,8 @@ void mp__pool_advance(struct pool_local *local, enum mp__pool_state state) {
     mp__pool_poke(local);
 }
 
-/* No more submissions first, then all jobs, then the workers: what they were killed in was abandoned
- * before, and does not count as died. */
+/* No more submissions first, then all jobs, then the workers: what they are killed in was abandoned
+ * before. */
 static void end_all_jobs(struct pool_local *local, int code, const char *detail) {
     pthread_mutex_lock(&local->mutex);
     mp__pool_advance(local, MP__POOL_CLOSED);

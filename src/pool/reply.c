@@ -1,10 +1,10 @@
 /* A task's answer: built in place, handed over so that a death at any instruction loses no block.
  * SPDX-License-Identifier: MIT
  *
- * The block is held by the worker until it is published. reply_state says how far the hand-over is:
+ * The worker holds the block until it gives it to the parent. reply_state says how far that is:
  *     NONE    the job's reply_block means nothing yet; the heap frees the block with its holder
- *     LINKED  whoever recovers the worker publishes the block and goes on to
- *     READY   the block belongs to the job */
+ *     LINKED  whoever recovers the worker gives the block to the parent and goes on to
+ *     READY   the block is the parent's, freed with the job, or when the parent dies */
 #include "pool/pool.h"
 
 #include <errno.h>
@@ -67,8 +67,8 @@ void mp__reply_finish(struct mp_reply *reply, int returned) {
     atomic_store(&job->reply_state, MP__REPLY_LINKED);
     MP__POINT("pool.reply.linked");
     if (reply->block)
-        mp__heap_publish(reply->block);
-    MP__POINT("pool.reply.published");
+        mp__heap_give(reply->block, mp__member_index(job->owner));
+    MP__POINT("pool.reply.given");
     atomic_store(&job->reply_state, MP__REPLY_READY);
     MP__POINT("pool.reply.ready");
 }
@@ -81,6 +81,6 @@ void mp__reply_recover(struct job_shared *job) {
     if (state != MP__REPLY_LINKED)
         return;
     if (block)
-        mp__heap_publish(block);
+        mp__heap_give(block, mp__member_index(job->owner));
     atomic_store(&job->reply_state, MP__REPLY_READY);
 }

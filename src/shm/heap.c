@@ -228,6 +228,11 @@ void mp__heap_take(void *block) {
     MP__POINT("heap.take.stored");
 }
 
+void mp__heap_give(void *block, uint32_t member) {
+    set_holder(block, member);
+    MP__POINT("heap.give.stored");
+}
+
 size_t mp__heap_size(const void *block) {
     struct place place = find(block);
     return place.slab ? place.slab->size : (size_t)mp__unit_length(place.word) * MP__UNIT_BYTES;

@@ -33,11 +33,12 @@ void mp__heap_forked(void); /* in a forked child: forget the parent's thread, no
  * contents undefined. NULL: the arena is full (detail set). Held by this member until published or
  * freed. The thread must have joined; for all that follows it need not. */
 void *mp__heap_alloc(size_t size);
-void *mp__heap_zalloc(size_t size);      /* the same, zero */
-void mp__heap_publish(void *block);      /* it belongs to a shared structure now and outlives us */
-void mp__heap_take(void *block);         /* joined threads: it is ours again, freed if we die */
-void mp__heap_free(void *block);         /* by any process; NULL: nothing */
-size_t mp__heap_size(const void *block); /* usable bytes */
+void *mp__heap_zalloc(size_t size); /* the same, zero */
+void mp__heap_publish(void *block); /* it belongs to a shared structure now and outlives us */
+void mp__heap_take(void *block);    /* joined threads: it is ours again, freed if we die */
+void mp__heap_give(void *block, uint32_t member); /* to that member: freed if it dies */
+void mp__heap_free(void *block);                  /* by any process; NULL: nothing */
+size_t mp__heap_size(const void *block);          /* usable bytes */
 
 /* Is this the start of a block in use? Any pointer may be asked, also while others allocate and
  * free. */
