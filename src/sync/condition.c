@@ -133,7 +133,7 @@ int mp_condition_notify(mp_condition *condition, unsigned n) {
         struct thread_shared *waiter = mp__waiter_first(condition, 0);
         if (!waiter)
             return 0;
-        n -= mp__waiter_notify(waiter);
+        n -= mp__waiter_notify(waiter, condition);
         MP__POINT("condition.notify.one");
     }
     return 0;
@@ -166,7 +166,7 @@ int mp__condition_check(const mp_condition *condition) {
 static void recover_condition(void *object, uint32_t dead_thread) {
     if (mp__waiter_was_notified(dead_thread, object) && mp__kind_is(object, MP__KIND_CONDITION)) {
         struct thread_shared *next;
-        while ((next = mp__waiter_first(object, 0)) && !mp__waiter_notify(next))
+        while ((next = mp__waiter_first(object, 0)) && !mp__waiter_notify(next, object))
             ;
         MP__POINT("condition.recover.passed");
     }

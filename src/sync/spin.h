@@ -7,8 +7,8 @@
  *     mp__spin_end(it is so);
  *
  * A sleep and its wake-up cost some 20 us, a hundred pauses 2.5 us. Whether they help cannot be
- * known beforehand: not when the other one shares our cpu, nor when it takes long; pinned to one cpu
- * they do when the other one is pinned to another. So each thread learns from how it went. */
+ * known beforehand: not when the other one shares our cpu, nor when it takes long; but they do when
+ * both are pinned, each to a cpu of its own. So each thread learns from how it went. */
 #ifndef MP__SYNC_SPIN_H
 #define MP__SYNC_SPIN_H
 

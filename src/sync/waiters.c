@@ -13,17 +13,24 @@
 #define FIRST_SLICE (MP__SECOND / 20)
 #define LONGEST_SLICE (MP__SECOND * 4 / 5)
 
+#define STATE_BITS UINT32_C(3)
+
+static bool is_in(uint32_t word, enum mp__wait_state state) {
+    return (word & STATE_BITS) == (uint32_t)state;
+}
+
 static bool waits_for(const struct thread_shared *record, const void *object) {
     return atomic_load(&record->wait_on) == (uint64_t)(uintptr_t)object &&
-           atomic_load(&record->wait_state) == MP__WAIT_WAITING;
+           is_in(atomic_load(&record->wait_state), MP__WAIT_WAITING);
 }
 
 int mp__waiter_enlist(struct thread_shared *self, enum mp__holding_kind kind, const void *object,
                       uint64_t ticket) {
     if (!mp__hold(self, kind, object))
         return -ENOMEM;
+    uint32_t stamp = (uint32_t)mp__now() & ~STATE_BITS;
     atomic_store(&self->wait_ticket, ticket);
-    atomic_store(&self->wait_state, MP__WAIT_WAITING);
+    atomic_store(&self->wait_state, stamp | MP__WAIT_WAITING);
     MP__POINT("waiter.enlist.state");
     atomic_store(&self->wait_on, (uint64_t)(uintptr_t)object);
     MP__POINT("waiter.enlist.done");
@@ -49,12 +56,13 @@ static bool has_dead_owner(const struct mp__guard *guard) {
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
                      mp__time deadline) {
     mp__time slice = FIRST_SLICE;
-    while (atomic_load_explicit(&self->wait_state, memory_order_acquire) == MP__WAIT_WAITING) {
+    uint32_t state;
+    while (is_in(state = atomic_load(&self->wait_state), MP__WAIT_WAITING)) {
         mp__time now = mp__now();
         if (deadline <= now)
             return MP_ETIMEDOUT;
         mp__time until = deadline - now < slice ? deadline : now + slice;
-        mp__futex_wait(&self->wait_state, MP__WAIT_WAITING, until);
+        mp__futex_wait(&self->wait_state, state, until);
         MP__POINT("waiter.sleep.awake");
         if (has_dead_owner(guard) && tells_death)
             return MP_EOWNERDEAD;
@@ -64,8 +72,9 @@ int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, 
 }
 
 bool mp__waiter_give_up(struct thread_shared *self) {
-    uint32_t state = MP__WAIT_WAITING;
-    return atomic_compare_exchange_strong(&self->wait_state, &state, MP__WAIT_NONE);
+    uint32_t state = atomic_load(&self->wait_state);
+    return is_in(state, MP__WAIT_WAITING) &&
+           atomic_compare_exchange_strong(&self->wait_state, &state, MP__WAIT_NONE);
 }
 
 /* A dead one that asks for it is skipped; one that dies after it was notified passes it on when it
@@ -95,9 +104,12 @@ uint32_t mp__waiter_count(const void *object) {
     return count;
 }
 
-bool mp__waiter_notify(struct thread_shared *waiter) {
-    uint32_t state = MP__WAIT_WAITING;
-    if (!atomic_compare_exchange_strong(&waiter->wait_state, &state, MP__WAIT_NOTIFIED))
+bool mp__waiter_notify(struct thread_shared *waiter, const void *object) {
+    uint32_t state = atomic_load(&waiter->wait_state);
+    if (!is_in(state, MP__WAIT_WAITING) || !waits_for(waiter, object))
+        return false;
+    uint32_t told = (state & ~STATE_BITS) | MP__WAIT_NOTIFIED;
+    if (!atomic_compare_exchange_strong(&waiter->wait_state, &state, told))
         return false;
     MP__POINT("waiter.notify.told");
     mp__futex_wake(&waiter->wait_state, MP__WAKE_ALL);
@@ -112,14 +124,14 @@ void mp__waiter_notify_all(const void *object, const uint64_t *ticket) {
             continue;
         if (ticket)
             atomic_store(&record->wait_ticket, *ticket);
-        mp__waiter_notify(record);
+        mp__waiter_notify(record, object);
     }
 }
 
 bool mp__waiter_was_notified(uint32_t dead_thread, const void *object) {
     struct thread_shared *record = mp__thread_at(dead_thread);
     return atomic_load(&record->wait_on) == (uint64_t)(uintptr_t)object &&
-           atomic_load(&record->wait_state) == MP__WAIT_NOTIFIED;
+           is_in(atomic_load(&record->wait_state), MP__WAIT_NOTIFIED);
 }
 
 void mp__waiter_erase(uint32_t dead_thread, const void *object) {

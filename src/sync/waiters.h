@@ -3,14 +3,15 @@
  *
  *     waiter                                    who notifies, holding the object's lock
  *     mp__waiter_enlist(self, kind, o, ticket); while ((w = mp__waiter_first(o, 0)))
- *     release the lock;                             mp__waiter_notify(w);
+ *     release the lock;                             mp__waiter_notify(w, o);
  *     mp__waiter_sleep(self, lock, deadline);
  *     take the lock;
  *     mp__waiter_leave(self, kind, o);
  *
- * wait_state goes WAITING -> NOTIFIED by whoever notifies, or WAITING -> NONE by the waiter itself,
- * by compare-and-swap: exactly one of them has decided. The ticket may be changed, by the lock's
- * holder, while the state is WAITING. */
+ * wait_state is a stamp of this wait << 2 | WAITING. It goes to NOTIFIED by whoever notifies, or to
+ * NONE by the waiter itself, by compare-and-swap: exactly one of them has decided. The stamp keeps
+ * a recovery, which has no lock, from notifying the waiter's next wait, for another object. The
+ * ticket may be changed, by the lock's holder, while the state is WAITING. */
 #ifndef MP__SYNC_WAITERS_H
 #define MP__SYNC_WAITERS_H
 
@@ -37,7 +38,8 @@ bool mp__waiter_give_up(struct thread_shared *self); /* false: it was notified a
 /* The living waiter with the lowest ticket that is not below `floor`; NULL: none. */
 struct thread_shared *mp__waiter_first(const void *object, uint64_t floor);
 uint32_t mp__waiter_count(const void *object);
-bool mp__waiter_notify(struct thread_shared *waiter); /* false: it has just given up */
+/* false: it has just given up. */
+bool mp__waiter_notify(struct thread_shared *waiter, const void *object);
 void mp__waiter_notify_all(const void *object,
                            const uint64_t *ticket); /* ticket: NULL, or what all get first */
 

@@ -256,8 +256,9 @@ static void die_coming(void *arg) {
     come(arg, 20);
 }
 
-/* Two wait, the third dies at the point in its wait; `goes_on`: the two are through nevertheless. */
-static void die_last_at(const char *point, int (*action)(void *, size_t), bool goes_on, bool breaks) {
+/* Two wait, the third dies at the point in its wait; `goes_on`: the two are through nonetheless. */
+static void die_last_at(const char *point, int (*action)(void *, size_t), bool goes_on,
+                        bool breaks) {
     struct scene *scene = action ? open_with_action(3, action) : open_scene(3, NULL);
     pid_t pids[2];
     for (int i = 0; i < 2; i++)

@@ -170,7 +170,8 @@ static void test_a_wake_is_not_lost_with_its_receiver(void **state) {
     pid_t heir = mpt_fork(get_one, scene);
     MPT_UNTIL(scene->ready == 2);
     put(&scene->gate, &scene->items);
-    assert_int_equal(mpt_join(mortal), -SIGKILL);
+    if (mpt_join(mortal) == 0) /* it came late, and got the item without a sleep */
+        put(&scene->gate, &scene->items);
     assert_int_equal(mpt_join(heir), 0);
     mp_shared_free(scene);
 }

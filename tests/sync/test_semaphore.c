@@ -174,7 +174,8 @@ static void test_a_waiter_that_dies_eats_neither_unit_nor_wake(void **state) {
     pid_t heir = mpt_fork(take_one, scene);
     MPT_UNTIL(scene->ready == 2);
     MPT_OK(mp_semaphore_release(scene->semaphore, 1));
-    assert_int_equal(mpt_join(mortal), -SIGKILL);
+    if (mpt_join(mortal) == 0) /* it came late, and got the unit without a sleep */
+        MPT_OK(mp_semaphore_release(scene->semaphore, 1));
     assert_int_equal(mpt_join(heir), 0);
     assert_int_equal(mp_semaphore_value(scene->semaphore), 0);
     close_scene(scene);
