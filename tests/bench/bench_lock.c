@@ -12,7 +12,7 @@
 #include "mp/context.h"
 #include "mp/sync.h"
 
-#define FIGHT_NANOSECONDS                                                                         \
+#define FIGHT_NANOSECONDS \
     3000000 /* of one sample: virtual machines take a cpu away from those who are busy for longer \
              */
 
@@ -131,6 +131,7 @@ static struct {
     _Alignas(128) _Atomic int ready; /* fighters at the line */
     _Alignas(128) uint64_t total;    /* counted under the lock */
     _Alignas(128) uint64_t count[2]; /* by each fighter */
+    int64_t begin[2], end[2];        /* of each fighter, who may be kept waiting for a cpu */
 } * fight;
 
 static inline __attribute__((always_inline)) void fight_on(int me, void (*acquire)(void),
@@ -141,14 +142,16 @@ static inline __attribute__((always_inline)) void fight_on(int me, void (*acquir
     atomic_fetch_add(&fight->ready, 1);
     while (atomic_load(&fight->ready) < 2)
         __builtin_ia32_pause();
-    int64_t end = bench_now() + FIGHT_NANOSECONDS;
+    int64_t begin = bench_now(), now;
     do {
         acquire();
         fight->total++;
         seed = do_work(seed, steps_of_100ns);
         release();
-    } while (++count % 16 || bench_now() < end);
+    } while (++count % 16 || (now = bench_now()) - begin < FIGHT_NANOSECONDS);
     fight->count[me] = count;
+    fight->begin[me] = begin;
+    fight->end[me] = now;
 }
 
 static inline __attribute__((always_inline)) double measure_fight(void (*body)(void *arg)) {
@@ -161,7 +164,9 @@ static inline __attribute__((always_inline)) double measure_fight(void (*body)(v
     for (int i = 0; i < 2; i++)
         bench_reap(pids[i]);
     BENCH_CHECK(fight->total == fight->count[0] + fight->count[1]);
-    return (double)fight->total * 1e3 / FIGHT_NANOSECONDS;
+    int64_t begin = fight->begin[fight->begin[1] < fight->begin[0]];
+    int64_t end = fight->end[fight->end[1] > fight->end[0]];
+    return (double)fight->total * 1e3 / (double)(end - begin);
 }
 
 #define DEFINE_CONTENDER(name)                                 \
