@@ -229,7 +229,7 @@ static int check_grandchild_name(void *arg, size_t size) {
     (void)size;
     mp_process *process;
     for (int i = 1; i <= 2; i++) {
-        char expected[20];
+        char expected[32];
         MPT_OK(mp_process_new(&process, NULL, &(mp_process_options){.target = do_nothing}));
         snprintf(expected, sizeof expected, "Process-1:%d", i);
         MPT_CHECK(strcmp(mp_process_name(process), expected) == 0);
