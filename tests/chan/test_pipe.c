@@ -421,6 +421,33 @@ static void test_echo_ends_when_the_asker_closes(void **state) {
     free_pipe(ends);
 }
 
+static void send_numbers(void *arg) {
+    struct ends *ends = arg;
+    for (uint32_t i = 0; i < MESSAGES / 2; i++)
+        MPT_OK(mp_connection_send_bytes(ends->second, &i, sizeof i, 20));
+}
+
+/* As an event loop does it: poll, then receive until there is nothing more. */
+static void test_event_loop_misses_nothing(void **state) {
+    (void)state;
+    struct ends ends = new_pipe(false);
+    struct pollfd poller = {.fd = mp_connection_fileno(ends.first), .events = POLLIN};
+    pid_t senders[] = {mpt_fork(send_numbers, &ends), mpt_fork(send_numbers, &ends)};
+    MPT_OK(mp_connection_close(ends.second));
+    int code = 0, got = 0;
+    while (code != MP_EEOF) {
+        assert_int_equal(poll(&poller, 1, 20000), 1);
+        uint32_t number;
+        while ((code = mp_connection_recv_bytes_into(ends.first, &number, 4, NULL, 0)) == 0)
+            got++;
+        assert_true(code == MP_ETIMEDOUT || code == MP_EEOF);
+    }
+    assert_int_equal(got, MESSAGES);
+    assert_int_equal(mpt_join(senders[0]), 0);
+    assert_int_equal(mpt_join(senders[1]), 0);
+    free_pipe(ends);
+}
+
 /* clang-format off */
 MPT_MAIN(MPT_CASE(test_both_ends_send_and_receive),
          MPT_CASE(test_one_way_pipe_refuses_the_other_way),
@@ -439,4 +466,5 @@ MPT_MAIN(MPT_CASE(test_both_ends_send_and_receive),
          MPT_CASE(test_handles_wait_for_room),
          MPT_CASE(test_stream_arrives_whole_and_ends),
          MPT_CASE(test_threads_stream_both_ways),
-         MPT_CASE(test_echo_ends_when_the_asker_closes))
+         MPT_CASE(test_echo_ends_when_the_asker_closes),
+         MPT_CASE(test_event_loop_misses_nothing))
