@@ -3,9 +3,9 @@
  *
  *     tree_checksum [--method fork|spawn|forkserver] [--workers N] [--crash N] [directory]
  *
- * Prints "crc size path", sorted by path; what could not be read goes to standard error, as does the
- * summary. With --crash a worker kills itself at the N-th file: that file is reported, all others are
- * right. Exit code 0, or 1 when a file was not read. */
+ * Prints "crc size path", sorted by path; what could not be read goes to standard error, as does
+ * the summary. With --crash a worker kills itself at the N-th file: that file is reported, all
+ * others are right. Exit code 0, or 1 when a file was not read. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -185,8 +185,8 @@ static int print_sums(const struct sum *sums, const int *codes) {
     return failures;
 }
 
-/* The first pass gives the sums, and brings the files into memory; then one process and the pool are
- * timed under the same conditions. */
+/* The first pass gives the sums, and brings the files into memory; then one process and the pool
+ * are timed under the same conditions. */
 static int run(mp_pool *pool, const struct options *options) {
     struct sum *sums = calloc(tree.count + 1, sizeof *sums);
     int *codes = calloc(tree.count + 1, sizeof *codes), failures = -1;

@@ -128,8 +128,8 @@ enum mp__worker_state { MP__WORKER_STARTING, MP__WORKER_READY, MP__WORKER_INIT_F
 
 /* A worker's record: written by the worker alone, after its death by the keeper alone. */
 struct worker_shared {
-    _Alignas(
-        128) _Atomic uint64_t batch; /* pointer | MP__POOL_LEAVING; 0 none: keeps its job alive */
+    /* pointer | MP__POOL_LEAVING; 0 none: keeps its job alive. Each record has lines of its own. */
+    _Alignas(64) _Atomic uint64_t batch;
     _Atomic uint64_t item;   /* next item << 1 | it runs, or MP__POOL_NO_ITEM; before it is begun */
     _Atomic int64_t since;   /* when it was begun; kept only when the job has a time limit */
     _Atomic uint32_t thread; /* index of its thread record, 0 unknown */
