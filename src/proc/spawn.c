@@ -15,7 +15,8 @@ static int fill_order(struct mp__freeze *order, const struct child *child, const
     order->count = mp__start_descriptors(child, order->descriptors);
     if (order->count < 0)
         return order->count;
-    memcpy(order->descriptors + order->count, more, more_count * sizeof *more);
+    if (more_count > 0)
+        memcpy(order->descriptors + order->count, more, more_count * sizeof *more);
     order->count += (int)more_count;
     order->arena = mp__arena_descriptor();
     order->address = (uint64_t)(uintptr_t)mp__arena->address;
