@@ -16,6 +16,9 @@
 #include "reg/member.h"
 
 enum { SPIN_PAUSES = 100 };
+/* A receiver looks by itself now and then, for the token may have died with its sender. */
+#define FIRST_SLICE (MP__SECOND / 20)
+#define LAST_SLICE (MP__SECOND / 2)
 
 /* What a call works on: checked once, at its beginning. */
 struct call {
@@ -104,26 +107,40 @@ static int wait_socket(const struct call *call) {
     return events < 0 ? events : 0;
 }
 
-/* Under the tail's guard: 0; 1: no room. fd: the descriptor to send, -1: none. */
+/* What must lie in the socket before the message can be seen: its descriptor; the token, when
+ * somebody looks at the socket by other means than ours. */
+static int send_before(const struct call *call, struct mp__outgoing *message, uint64_t *number,
+                       int fd) {
+    struct connection_shared *other = call->connection->other;
+    int code = 0;
+    if (fd >= 0) {
+        code = mp__handle_send(other, call->socket, fd, number);
+        message->data = number;
+    } else if (atomic_load_explicit(&other->is_watched, memory_order_relaxed)) {
+        code = mp__token_send(other, call->socket);
+    }
+    return code == -EPIPE ? broken(call) : code;
+}
+
+/* Under the tail's guard: 0; 1: no room. fd: the descriptor to send, -1: none. A receiver of ours
+ * is woken after the message can be seen, lest it wait for us; it looks by itself if we die in
+ * between. */
 static int send_locked(const struct call *call, const struct mp__outgoing *message, int fd) {
     struct mp__outgoing out = *message;
     struct mp__writer writer;
     mp__writer_begin(&writer, call->connection->out);
     if (!mp__writer_has_room(&writer, out.size))
         return 1;
-    struct connection_shared *other = call->connection->other;
     uint64_t number;
-    int code = fd >= 0 ? mp__handle_send(other, call->socket, fd, &number)
-                       : mp__token_send(other, call->socket);
-    if (code == -EPIPE)
-        return broken(call);
+    int code = send_before(call, &out, &number, fd);
     if (code < 0)
         return code;
-    if (fd >= 0)
-        out.data = &number;
     code = mp__writer_write(&writer, &out);
+    if (code < 0)
+        return code;
     mp__writer_publish(&writer);
-    return code;
+    (void)mp__token_send(call->connection->other, call->socket);
+    return 0;
 }
 
 static int send_item(const struct call *call, const struct mp__outgoing *message, int fd) {
@@ -182,23 +199,29 @@ static bool spin_until_message(const struct channel_shared *channel) {
     return !mp__channel_is_empty(channel);
 }
 
+/* Without a token in the socket the system tells at once when one comes, or the end. When it tells
+ * of something although nothing can be received, everything that lies there has to go. */
 int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
     struct channel_shared *in = connection->in;
-    for (;;) {
+    bool is_spurious = false;
+    for (mp__time slice = FIRST_SLICE;; slice = slice < LAST_SLICE ? slice * 2 : slice) {
         if (!mp__channel_is_empty(in) || (deadline > 0 && spin_until_message(in)))
             return 0;
-        int code = mp__token_settle(connection, socket, deadline);
+        int code = 0;
+        if (is_spurious || atomic_load_explicit(&connection->has_token, memory_order_acquire))
+            code = mp__token_settle(connection, socket, is_spurious, deadline);
         if (!mp__channel_is_empty(in))
             return 0;
-        if (code < 0)
-            return code;
-        if (code == 1)
-            return MP_EEOF;
-        int events = deadline > 0 ? mp__descriptor_poll(socket, POLLIN, deadline) : 0;
+        if (code != 0)
+            return code == 1 ? MP_EEOF : code;
+        mp__time now = deadline > 0 ? mp__now() : 0;
+        mp__time until = deadline - now < slice ? deadline : now + slice;
+        int events = mp__descriptor_poll(socket, POLLIN, until);
         if (events < 0)
             return mp__fail(events, "waiting for a message");
-        if (events == 0)
+        if (events == 0 && until == deadline)
             return mp__channel_is_empty(in) ? MP_ETIMEDOUT : 0;
+        is_spurious = events > 0;
     }
 }
 
@@ -243,7 +266,7 @@ static int receive_item(const struct call *call, take_fn take, void *arg) {
             continue;
         mp__reader_notify(in);
         if (atomic_load(&call->connection->is_watched) && mp__channel_is_empty(in))
-            (void)mp__token_settle(call->connection, call->socket, 0);
+            (void)mp__token_settle(call->connection, call->socket, false, 0);
         return code;
     }
 }
@@ -338,6 +361,6 @@ int mp_connection_fileno(mp_connection *connection) {
     if (descriptor < 0 || !shared->in)
         return descriptor;
     atomic_store(&shared->is_watched, 1);
-    int code = mp__channel_is_empty(shared->in) ? mp__token_settle(shared, descriptor, 0) : 0;
+    int code = mp__channel_is_empty(shared->in) ? mp__token_settle(shared, descriptor, true, 0) : 0;
     return code == -ENOMEM ? code : descriptor;
 }

@@ -2,14 +2,16 @@
  * SPDX-License-Identifier: MIT
  *
  * Each end has a socket. In the receive queue of an end lie packets: a token (something can be
- * received here), and a handle with its descriptor. What holds at any time, whoever dies:
+ * received here), and a handle with its descriptor. What holds whenever no sender is at work:
  *
  *     the channel to an end is not empty   =>   a packet lies in its socket
  *
- * So a sender sends the token before it publishes, and a receiver takes tokens away only while the
- * channel is empty and no sender is at work: both under the tail's guard. After a handle there is
- * always a token, because its receiver removes what lies before it. A token too many costs one
- * look. */
+ * A receiver takes tokens away only while the channel is empty and no sender is at work: both under
+ * the tail's guard. After a handle there is always a token, because its receiver removes what lies
+ * before it. A token too many costs one look. Once somebody has asked for the descriptor, the token
+ * is sent before the message can be seen, so that the above holds whoever dies. Before that it is
+ * sent after it, which wakes a receiver when it can go on; should the sender die in between,
+ * receivers look by themselves. */
 #ifndef MP__CHAN_PIPE_H
 #define MP__CHAN_PIPE_H
 
@@ -52,9 +54,9 @@ int mp__connection_check(const mp_connection *connection, const char *function);
 /* socket: this process's descriptor of the end that is meant. */
 /* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT. */
 int mp__token_send(struct connection_shared *to, int socket);
-/* Nothing can be received here: take the tokens away, so that the next message sends one.
- * 0; 1: end of file; MP_ETIMEDOUT, -ENOMEM: a sender is at work. */
-int mp__token_settle(struct connection_shared *at, int socket, mp__time deadline);
+/* Nothing can be received here: take the token away, so that the next message sends one; or all
+ * that lies there. 0; 1: end of file; MP_ETIMEDOUT: a sender is stopped; -ENOMEM. */
+int mp__token_settle(struct connection_shared *at, int socket, bool all, mp__time deadline);
 bool mp__token_peer_is_gone(int socket); /* asks the system */
 
 /* The packet with that descriptor, sent before its record is published: 0, -EPIPE, -EAGAIN. */

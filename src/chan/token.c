@@ -53,16 +53,17 @@ int mp__token_send(struct connection_shared *to, int socket) {
     return 0;
 }
 
-static int drain(int socket) {
+/* 1: end of file. One packet is what there is, unless somebody died or sent handles in vain. */
+static int drain(int socket, bool all) {
     struct packet packet;
     int code;
     do
         code = receive_packet(socket, &packet, 0);
-    while (code == 1);
+    while (code == 1 && all);
     return code == MP_EEOF;
 }
 
-int mp__token_settle(struct connection_shared *at, int socket, mp__time deadline) {
+int mp__token_settle(struct connection_shared *at, int socket, bool all, mp__time deadline) {
     struct thread_shared *self = mp__self();
     if (!self)
         return -ENOMEM;
@@ -72,7 +73,7 @@ int mp__token_settle(struct connection_shared *at, int socket, mp__time deadline
     if (mp__channel_is_empty(at->in)) {
         atomic_store_explicit(&at->has_token, 0, memory_order_release);
         MP__POINT("pipe.settle.noted");
-        code = drain(socket);
+        code = drain(socket, all);
         MP__POINT("pipe.settle.drained");
     }
     mp__channel_unlock_tail(at->in, self);

@@ -184,7 +184,7 @@ static int sleep_on_both(struct waiting *waiting) {
     code = start_helper(&helper, &thread);
     if (code == 0) {
         waiting->polls[waiting->count] = (struct pollfd){.fd = helper.pipe[0], .events = POLLIN};
-        code = poll_entries(waiting, 1, waiting->deadline);
+        code = poll_entries(waiting, 1, slice_end(waiting));
         atomic_store(&helper.stop, 1);
         mp__futex_wake(&helper.stop, 1);
         pthread_join(thread, NULL);
@@ -204,7 +204,7 @@ static int sleep_on_queues(struct waiting *waiting) {
 
 static int sleep_once(struct waiting *waiting) {
     if (waiting->queue_count == 0)
-        return poll_entries(waiting, 0, waiting->deadline);
+        return poll_entries(waiting, 0, slice_end(waiting));
     waiting->slept = true;
     return waiting->queue_count < waiting->count ? sleep_on_both(waiting)
                                                  : sleep_on_queues(waiting);
