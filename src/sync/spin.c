@@ -9,10 +9,10 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned char turn;  /* counts begins, to try the full length again now and then */
 } learned;
 
-struct mp__spin mp__spin_begin(int growth) {
+struct mp__spin mp__spin_begin(int step) {
     bool is_trial = ++learned.turn % TRY_EVERY == 0;
     int left = is_trial ? MOST_PAUSES : MOST_PAUSES >> learned.doubt;
-    return (struct mp__spin){.left = left, .step = 1, .growth = growth};
+    return (struct mp__spin){.left = left, .step = step};
 }
 
 void mp__spin_end(bool has_paid) {

@@ -17,14 +17,13 @@
 #include "os/cpu.h"
 
 struct mp__spin {
-    int left;   /* pauses */
-    int step;   /* pauses before the next look */
-    int growth; /* of step with each look */
+    int left; /* pauses */
+    int step; /* pauses before the next look */
 };
 
-/* `growth` 1: see it at once (something happens); 2: look ever less often, for each look takes the
- * line away from who works with it (somebody holds a lock). */
-struct mp__spin mp__spin_begin(int growth);
+/* `step` 1: see at once what happens; 16: look seldom, for each look takes the line away from who
+ * works with it (holds the lock). */
+struct mp__spin mp__spin_begin(int step);
 void mp__spin_end(bool has_paid); /* after each begin */
 
 /* Pause a little; false: enough. */
@@ -34,7 +33,6 @@ static inline bool mp__spin_once(struct mp__spin *spin) {
     for (int i = 0; i < spin->step; i++)
         mp__cpu_pause();
     spin->left -= spin->step;
-    spin->step *= spin->growth;
     return true;
 }
 
