@@ -54,7 +54,7 @@ static pid_t fork_blocked(const struct mp__exec *exec, int report) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
+    pid_t pid = _Fork(); /* no handlers: they would close what is to be passed (os/unforked.h) */
     int error = errno;
     if (pid == 0)
         run_child(exec, report);
