@@ -24,7 +24,8 @@
 
 static struct {
     pthread_mutex_t mutex; /* guards the rest and every entry in it */
-    struct child *first;   /* those not seen to end yet */
+    struct child *alive;   /* those not seen to end yet */
+    struct child *ended;   /* those that nobody has closed yet */
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock(void) {
@@ -35,14 +36,19 @@ static void unlock(void) {
     pthread_mutex_unlock(&table.mutex);
 }
 
-/* A forked child has no children. Lifelines closed themselves (os). */
-static void forget_children(void) {
-    while (table.first) {
-        struct child *child = table.first;
-        table.first = child->next;
+static void forget_list(struct child **list) {
+    while (*list) {
+        struct child *child = *list;
+        *list = child->next;
         mp__sentinel_close(&child->sentinel);
         free(child);
     }
+}
+
+/* A forked child has no children. Lifelines closed themselves (os). */
+static void forget_children(void) {
+    forget_list(&table.alive);
+    forget_list(&table.ended);
     unlock();
 }
 
@@ -62,7 +68,31 @@ struct child *mp__children_new(struct process_shared *process) {
     return child;
 }
 
+static void enlist_locked(struct child *child, struct child **list) {
+    child->next = *list;
+    child->previous = NULL;
+    if (*list)
+        (*list)->previous = child;
+    *list = child;
+    child->list = list;
+}
+
+static void unlist_locked(struct child *child) {
+    if (!child->list)
+        return;
+    if (child->previous)
+        child->previous->next = child->next;
+    else
+        *child->list = child->next;
+    if (child->next)
+        child->next->previous = child->previous;
+    child->list = NULL;
+}
+
 void mp__children_drop(struct child *child) {
+    lock();
+    unlist_locked(child);
+    unlock();
     mp__sentinel_close(&child->sentinel);
     mp__lifeline_close(&child->lifeline);
     if (child->launch.shared) {
@@ -75,12 +105,7 @@ void mp__children_drop(struct child *child) {
 
 void mp__children_add(struct child *child) {
     lock();
-    child->next = table.first;
-    child->previous = NULL;
-    if (table.first)
-        table.first->previous = child;
-    table.first = child;
-    child->is_listed = true;
+    enlist_locked(child, &table.alive);
     unlock();
 }
 
@@ -88,16 +113,6 @@ void mp__children_confirm(struct child *child) {
     lock();
     child->is_confirmed = true;
     unlock();
-}
-
-static void unlist_locked(struct child *child) {
-    if (child->previous)
-        child->previous->next = child->next;
-    else
-        table.first = child->next;
-    if (child->next)
-        child->next->previous = child->previous;
-    child->is_listed = false;
 }
 
 /* Our own child: the kernel knows; when somebody else took its status, what it wrote down itself.
@@ -133,6 +148,7 @@ static bool find_code(struct child *child, int *code) {
 /* The code goes in before the phase that says so. */
 static void settle_locked(struct child *child, int code) {
     unlist_locked(child);
+    enlist_locked(child, &table.ended); /* found there by leak checkers, too */
     mp__lifeline_close(&child->lifeline);
     (void)mp__recover_member(child->member);
     MP__POINT("children.settle.recovered");
@@ -144,7 +160,7 @@ static void settle_locked(struct child *child, int code) {
 
 static bool collect_locked(struct child *child) {
     int code;
-    if (!child->is_listed)
+    if (child->list != &table.alive)
         return true;
     if (!child->is_confirmed || !find_code(child, &code))
         return false;
@@ -193,7 +209,7 @@ void mp__children_signal(struct child *child, int signal) {
 int mp__children_list(mp_process **out, int capacity) {
     int count = 0;
     lock();
-    for (struct child *child = table.first, *next; child; child = next) {
+    for (struct child *child = table.alive, *next; child; child = next) {
         next = child->next;
         if (collect_locked(child) || !child->is_confirmed || child->process->is_hidden)
             continue;
@@ -207,7 +223,7 @@ int mp__children_list(mp_process **out, int capacity) {
 
 static void terminate_daemons(void) {
     lock();
-    for (struct child *child = table.first, *next; child; child = next) {
+    for (struct child *child = table.alive, *next; child; child = next) {
         next = child->next;
         if (child->process->is_daemon && !child->process->is_hidden && !collect_locked(child))
             (void)mp__sentinel_signal(&child->sentinel, child->pid, SIGTERM);

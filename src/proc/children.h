@@ -19,20 +19,19 @@ struct child {
     pid_t pid;                      /* 0 before it exists */
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
-    unsigned server;    /* serial of the fork server that made it; 0: it is our own child */
-    bool is_confirmed;  /* its start has been confirmed; before, nobody collects it */
-    bool is_listed;     /* in the table: not seen to end yet; guarded by its mutex */
-    struct child *next; /* in the table */
-    struct child *previous;
+    unsigned server;        /* serial of the fork server that made it; 0: it is our own child */
+    bool is_confirmed;      /* its start has been confirmed; before, nobody collects it */
+    struct child **list;    /* of the table, that it is in: alive or ended; NULL: none */
+    struct child *next;     /* in that list */
+    struct child *previous; /* NULL: the first */
 };
 
-struct child *
-mp__children_new(struct process_shared *process); /* with a record; NULL: with detail, *code */
-void mp__children_drop(struct child *child);      /* not in the table; all of it */
-
-void mp__children_add(struct child *child);
-
-void mp__children_confirm(struct child *child);
+/* An entry without a start yet; in no list. NULL: no memory, with detail. */
+struct child *mp__children_new(struct process_shared *process);
+void mp__children_add(struct child *child);     /* it exists */
+void mp__children_confirm(struct child *child); /* its start is over: from now on it is collected */
+/* Give back all that it has; its process has ended, or never was. */
+void mp__children_drop(struct child *child);
 
 /* Look whether it has ended; if so take its code into the object, once, and give back what it had.
  */

@@ -55,11 +55,13 @@ bool mp__forkserver_is_alive(unsigned serial) {
 }
 
 static void close_ends(int *ends) {
-    for (int i = 0; i < END_COUNT; i++)
+    for (int i = 0; i < END_COUNT; i++) {
         mp__unforked_close(ends[i]);
+        ends[i] = -1;
+    }
 }
 
-/* Socket pairs whose ends no forked child of ours keeps. */
+/* Socket pairs; no forked child of ours keeps our ends. */
 static int open_ends(void) {
     for (int i = 0; i < END_COUNT; i++)
         client.ends[i] = client.server_ends[i] = -1;
@@ -70,8 +72,7 @@ static int open_ends(void) {
             return mp__fail(code, "the fork server needs %d sockets", 2 * END_COUNT);
         client.ends[i] = pair[0];
         client.server_ends[i] = pair[1];
-        if ((code = mp__unforked_add(pair[0])) == 0)
-            code = mp__unforked_add(pair[1]);
+        code = mp__unforked_add(pair[0]);
         if (code == 0) /* a server that was stopped must not stop us */
             code = mp__descriptor_set_blocking(pair[0], 0);
         if (code < 0)

@@ -56,13 +56,16 @@ static void set_handler(int signal, void (*handler)(int)) {
     (void)sigaction(signal, &action, NULL);
 }
 
-/* SIGCHLD comes only while we wait; Ctrl-C is the client's business. */
+/* SIGCHLD comes only while we wait. Ctrl-C is the client's business, but not a spare's to ignore: one
+ * that comes before it has set that waits until it has. */
 static void set_signals(void) {
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &child, &server.unblocked);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGCHLD);
+    sigaddset(&blocked, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &blocked, &server.unblocked);
     sigdelset(&server.unblocked, SIGCHLD);
+    sigdelset(&server.unblocked, SIGINT);
     set_handler(SIGCHLD, notice_child);
     set_handler(SIGINT, SIG_IGN);
 }
@@ -249,21 +252,34 @@ static bool refill_all(void) {
 }
 
 /* No longer to be had: whoever watches it finds the word changed, before the pid can be another's.
- */
-static void withdraw(const struct note *note) {
+ * true: it died in its place. */
+static bool withdraw(const struct note *note) {
     struct spare_shared *spare = &server.record->spares[note->number];
     uint32_t word = mp__spare_word(note->ticket, MP__SPARE_IDLE);
     if (atomic_compare_exchange_strong(&spare->word, &word,
                                        mp__spare_word(note->ticket, MP__SPARE_EMPTY)))
-        return;
-    word = mp__spare_word(note->ticket, MP__SPARE_TAKEN); /* it died before it left */
-    (void)atomic_compare_exchange_strong(&spare->word, &word,
-                                         mp__spare_word(note->ticket, MP__SPARE_LEFT));
+        return true;
+    word = mp__spare_word(note->ticket, MP__SPARE_TAKEN);
+    return atomic_compare_exchange_strong(&spare->word, &word,
+                                          mp__spare_word(note->ticket, MP__SPARE_LEFT));
+}
+
+/* Descriptors under way to a dead spare would live on in its channel. */
+static void empty_channel(unsigned number) {
+    struct mp__parcel parcel;
+    int list[MP__PASS_MAX];
+    size_t count = MP__PASS_MAX;
+    while (mp__descriptor_receive(server.ends[1 + number], &parcel, sizeof parcel, list, &count) >
+           0) {
+        close_list(list, count);
+        count = MP__PASS_MAX;
+    }
 }
 
 static void bury(size_t index, int code) {
     struct note *note = &server.notes[index];
-    withdraw(note);
+    if (withdraw(note))
+        empty_channel(note->number);
     learn_launch(note);
     if (note->launch != 0)
         mp__launch_end(mp__launch_named(note->launch), code);
@@ -303,7 +319,7 @@ static void end_spares(void) {
         learn_launch(note);
         if (note->launch != 0)
             continue;
-        withdraw(note);
+        (void)withdraw(note);
         kill(note->pid, SIGKILL);
         while (waitpid(note->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
@@ -315,6 +331,8 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
     struct mp__forkserver_order *order = arg;
     server.record = order->record;
     server.ends = mp__bootstrap_descriptors(&server.end_count);
+    for (size_t i = 1; i < server.end_count; i++) /* what a spare is to receive is there already */
+        (void)mp__descriptor_set_blocking(server.ends[i], 0);
     set_signals();
     run_preload(&order->preload);
     atomic_store(&server.record->server, mp__member_self());

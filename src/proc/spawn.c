@@ -15,9 +15,8 @@ static int fill_order(struct mp__freeze *order, const struct child *child, const
     order->count = mp__start_descriptors(child, order->descriptors);
     if (order->count < 0)
         return order->count;
-    if (more_count > 0)
-        memcpy(order->descriptors + order->count, more, more_count * sizeof *more);
-    order->count += (int)more_count;
+    for (size_t i = 0; i < more_count; i++)
+        order->descriptors[order->count++] = more[i];
     order->arena = mp__arena_descriptor();
     order->address = (uint64_t)(uintptr_t)mp__arena->address;
     order->size = mp__arena->size;
