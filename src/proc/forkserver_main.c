@@ -56,8 +56,8 @@ static void set_handler(int signal, void (*handler)(int)) {
     (void)sigaction(signal, &action, NULL);
 }
 
-/* SIGCHLD comes only while we wait. Ctrl-C is the client's business, but not a spare's to ignore: one
- * that comes before it has set that waits until it has. */
+/* SIGCHLD comes only while we wait. Ctrl-C is the client's business, but not a spare's to ignore:
+ * one that comes before it has set that waits until it has. */
 static void set_signals(void) {
     sigset_t blocked;
     sigemptyset(&blocked);

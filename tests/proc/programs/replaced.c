@@ -1,4 +1,5 @@
-/* A program whose file is replaced while it runs: its children are what it was. argv[1]: its file. 0: so it is.
+/* A program whose file is replaced while it runs: its children are what it was. 0: so it is.
+ * argv[1]: its file.
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <unistd.h>
