@@ -87,7 +87,7 @@ typedef struct mp_apply_options {
 MP_BEGIN_DECLS
 
 /* Make a pool and start its workers: daemons, named "ForkPoolWorker-1" and so on. Initializers run
- * while you go on.
+ * while you go on. mp_active_children lists them too; such a handle is good until its worker ends.
  *   context  NULL: the default; MP_THREAD is MP_EINVAL as yet
  *   options  NULL: as many workers as usable processors
  *   returns  0; MP_EINVAL: a bad or unsupported option; MP_EDAEMON: this process is a daemon;

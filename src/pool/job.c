@@ -47,11 +47,11 @@ static void explain(struct job_shared *job) {
 }
 
 static void copy_results_out(struct job_shared *job) {
-    struct job_errand *errand = &job->errand;
+    const struct job_errand *errand = &job->errand;
     if (errand->results)
         memcpy(errand->results, job->results, job->count * job->result_size);
-    if (errand->codes)
-        memcpy(errand->codes, (const void *)job->codes, job->count * sizeof(int));
+    for (uint64_t i = 0; errand->codes && i < job->count; i++)
+        errand->codes[i] = atomic_load_explicit(&job->codes[i], memory_order_relaxed);
 }
 
 static void wait_while_busy(struct job_shared *job) {

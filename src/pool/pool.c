@@ -334,11 +334,13 @@ static int wait_for_jobs(struct pool_local *local, mp__time deadline) {
     return 0;
 }
 
-/* Whoever comes first joins the threads. */
+/* Those that have ended; whoever comes first. */
 static void join_threads(struct pool_local *local) {
     pthread_mutex_lock(&local->mutex);
-    bool has_keeper = local->has_keeper, has_callbacks = local->has_callback_thread;
-    local->has_keeper = local->has_callback_thread = false;
+    bool has_keeper = local->has_keeper;
+    bool has_callbacks = local->has_callback_thread && atomic_load(&local->callbacks_ended);
+    local->has_keeper = false;
+    local->has_callback_thread &= !has_callbacks;
     pthread_mutex_unlock(&local->mutex);
     if (has_keeper)
         pthread_join(local->keeper, NULL);
@@ -393,6 +395,8 @@ static void end_at_exit(void) {
     pthread_mutex_lock(&pools.mutex);
     struct pool_local *local = pools.first;
     pthread_mutex_unlock(&pools.mutex);
-    for (; local && local->pid == getpid(); local = local->next)
+    for (; local && local->pid == getpid(); local = local->next) {
         terminate(local);
+        join_threads(local);
+    }
 }
