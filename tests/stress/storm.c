@@ -22,6 +22,7 @@ const char *const storm_operation_names[OP_COUNT] = {STORM_OPERATIONS(STORM_TEXT
 enum { FAILED = 97, STUCK_SECONDS = 8, ROUND_MICROSECONDS = 4000 };
 
 static struct storm *known_storm; /* for storm_fail */
+static const int bad_signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
 static struct storm_self root;
 static mp_process *occupants[SEAT_MAX];
 static double limit_seconds = STUCK_SECONDS;
@@ -57,6 +58,12 @@ void storm_fail(const char *format, ...) {
     _exit(FAILED);
 }
 
+static void die_of(int signal) {
+    fprintf(stderr, "STORM: process %d: signal %d\n", (int)getpid(), signal);
+    storm_print_stack(getpid());
+    storm_fail("died of signal %d", signal);
+}
+
 bool storm_take_seat(struct storm_self *self, struct storm *storm, unsigned number) {
     int nobody = 0;
     known_storm = storm;
@@ -65,6 +72,8 @@ bool storm_take_seat(struct storm_self *self, struct storm *storm, unsigned numb
     self->number = number;
     if (number != ROOT_SEAT)
         alarm(storm->seconds + 120); /* the root may be gone */
+    for (size_t i = 0; i < sizeof bad_signals / sizeof bad_signals[0]; i++)
+        signal(bad_signals[i], die_of);
     if (!atomic_compare_exchange_strong(&self->seat->pid, &nobody, (int)getpid()))
         return false;
     self->buffer = malloc((size_t)LARGEST_MESSAGE * BATCH);
@@ -254,6 +263,7 @@ static void parse(int argc, char **argv, struct storm *storm) {
 
 int main(int argc, char **argv) {
     mp_freeze_support(argc, argv);
+    setenv("LIBMP_ARENA_BYTES", "1073741824", 0); /* a leak must not cost the machine its memory */
     struct storm *storm = storm_make();
     parse(argc, argv, storm);
     if (storm->seed == 0)

@@ -146,6 +146,7 @@ bool storm_lane_is_empty(struct storm *storm, unsigned lane);
 /* storm_watch.c */
 void storm_watch(struct storm *storm, double limit_seconds);
 void storm_watch_end(void);
+void storm_print_stack(pid_t pid);
 
 /* storm_check.c */
 struct storm *storm_make(void);

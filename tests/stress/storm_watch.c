@@ -28,7 +28,7 @@ static void print_file(int pid, const char *name) {
     fprintf(stderr, "    %s: %.*s\n", name, (int)size, text);
 }
 
-static void print_stack(int pid) {
+void storm_print_stack(int pid) {
     char command[200];
     print_file(pid, "wchan");
     print_file(pid, "syscall");
@@ -74,7 +74,7 @@ static void *watch_seats(void *unused) {
         for (unsigned i = 0; i < SEAT_MAX; i++)
             if (is_late(i, now, watch.limit / 4)) {
                 accuse(i, now);
-                print_stack(atomic_load(&watch.storm->seats[i].pid));
+                storm_print_stack(atomic_load(&watch.storm->seats[i].pid));
             }
         _exit(98);
     }
