@@ -252,22 +252,30 @@ void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
         ;
 }
 
+/* Its thread record, 0: none any more. After a death that one may have become a stranger's. */
+static uint32_t thread_of(struct worker_shared *worker) {
+    uint32_t thread = atomic_load(&worker->thread);
+    bool is_its = atomic_load(&mp__thread_at(thread)->member) == atomic_load(&worker->member);
+    return is_its ? thread : 0;
+}
+
 /* The parent died: its workers, which are daemons, must be gone before its blocks are freed, for
  * they work in them; and nobody may ask us about the pool when they are recovered later. */
 static void end_orphaned_workers(struct pool_shared *pool) {
     mp__time deadline = mp__now() + MP__SECOND;
     for (uint32_t i = 0; i < pool->worker_count; i++) {
-        uint32_t thread = atomic_load(&pool->workers[i].thread);
+        uint32_t thread = thread_of(&pool->workers[i]);
         if (!thread)
             continue;
-        mp__member_ref member = atomic_load(&mp__thread_at(thread)->member);
-        pid_t pid = member ? atomic_load(&mp__member_at(mp__member_index(member))->pid) : 0;
+        mp__member_ref member = atomic_load(&pool->workers[i].member);
+        pid_t pid = mp__member_pid(member);
         if (pid > 0 && mp__member_is_alive(member))
             kill(pid, SIGKILL);
-        while (member && mp__member_is_alive(member) && mp__now() < deadline)
+        while (mp__member_is_alive(member) && mp__now() < deadline)
             ;
         mp__unhold_of(thread, MP__HOLDING_POOL, pool);
         mp__unhold_of(thread, MP__HOLDING_POOL, pool);
+        MP__POINT("pool.recover.unheld");
         atomic_store(&pool->workers[i].thread, 0);
     }
 }
@@ -281,8 +289,7 @@ static void recover_pool(void *object, uint32_t dead_thread) {
     mp__guard_recover(&pool->guard, dead_thread, false);
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         uint64_t word = atomic_load(&pool->workers[i].batch);
-        if (atomic_load(&pool->workers[i].thread) != dead_thread || !word ||
-            (word & MP__POOL_LEAVING))
+        if (thread_of(&pool->workers[i]) != dead_thread || !word || (word & MP__POOL_LEAVING))
             continue;
         struct job_shared *job = ((struct batch_shared *)(uintptr_t)word)->job;
         if (job->is_apply)

@@ -2,6 +2,7 @@
  * end. SPDX-License-Identifier: MIT */
 #include "pool/local.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     static _Atomic unsigned last_number;
     char name[64];
     snprintf(name, sizeof name, "%s-%u", local->worker_name, atomic_fetch_add(&last_number, 1) + 1);
-    struct mp__worker_argument told = {local->shared, seat};
+    struct mp__worker_argument told = {local->shared, local->shared->owner, seat};
     mp_process_options options = {.target = mp__pool_worker,
                                   .arg = &told,
                                   .arg_size = sizeof told,
@@ -194,16 +195,20 @@ static void keep(struct pool_local *local) {
 static void *run_keeper(void *argument) {
     struct pool_local *local = argument;
     struct thread_shared *self = mp__self();
-    mp__holding *holding = self ? mp__hold(self, MP__HOLDING_POOL, local->shared) : NULL;
+    bool is_held = self && mp__hold(self, MP__HOLDING_POOL, local->shared);
+    atomic_store(&local->keeper_began, is_held ? MP__KEEPER_BEGAN : MP__KEEPER_REFUSED);
+    mp__futex_wake(&local->keeper_began, MP__WAKE_ALL);
+    if (!is_held)
+        return NULL;
     keep(local);
-    if (holding)
-        mp__unhold(self, MP__HOLDING_POOL, local->shared);
+    mp__unhold(self, MP__HOLDING_POOL, local->shared);
     atomic_store(&local->keeper_ended, 1);
     mp__futex_wake(&local->keeper_ended, MP__WAKE_ALL);
     return NULL;
 }
 
-/* Its stack is of the usual size: forked workers run tasks on it. */
+/* Its stack is of the usual size: forked workers run tasks on it. Until it has written its holding
+ * the caller's must be there. */
 int mp__keeper_start(struct pool_local *local) {
     sigset_t all, before;
     sigfillset(&all);
@@ -212,6 +217,11 @@ int mp__keeper_start(struct pool_local *local) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code != 0)
         return mp__fail(-code, "mp_pool_new: starting the pool's thread");
-    local->has_keeper = true;
-    return 0;
+    while (atomic_load(&local->keeper_began) == 0)
+        (void)mp__futex_wait(&local->keeper_began, 0, MP__NEVER);
+    local->has_keeper = atomic_load(&local->keeper_began) == MP__KEEPER_BEGAN;
+    if (local->has_keeper)
+        return 0;
+    pthread_join(local->keeper, NULL);
+    return mp__fail(-ENOMEM, "mp_pool_new: no place in the family for the pool's thread");
 }

@@ -11,6 +11,8 @@
 
 #define MP__POOL_KNOWN_FUNCTIONS 8
 
+enum mp__keeper_begin { MP__KEEPER_NOT_YET, MP__KEEPER_BEGAN, MP__KEEPER_REFUSED };
+
 struct mp__known_function {
     mp__any_fn function;        /* as the user gave it */
     struct mp__function packed; /* the same for every process */
@@ -48,6 +50,7 @@ struct pool_local {
 
     pthread_t keeper;                 /* replaces the dead */
     pthread_t callback_thread;        /* calls back */
+    _Atomic uint32_t keeper_began;    /* enum mp__keeper_begin; a futex word */
     _Atomic uint32_t keeper_ended;    /* 1: no worker is left, none will be; a futex word */
     _Atomic uint32_t callbacks_ended; /* 1: none is left to call; a futex word */
     int wake[2];                      /* pipe: a byte into [1] wakes the keeper */

@@ -15,6 +15,7 @@
 #include "os/descriptor.h"
 #include "os/futex.h"
 #include "proc/process.h"
+#include "reg/holding.h"
 #include "shm/heap.h"
 
 /* The pools of this process, for its end. */
@@ -239,6 +240,16 @@ static int start_workers(struct pool_local *local) {
     return code;
 }
 
+/* Workers are there before the keeper: until it holds the pool this thread does. */
+static int start_held(struct pool_local *local) {
+    struct thread_shared *self = mp__self();
+    if (!mp__hold(self, MP__HOLDING_POOL, local->shared))
+        return -ENOMEM;
+    int code = start_workers(local);
+    mp__unhold(self, MP__HOLDING_POOL, local->shared);
+    return code;
+}
+
 int mp_pool_new(mp_pool **out, mp_context *context, const mp_pool_options *options) {
     static const mp_pool_options defaults;
     options = options ? options : &defaults;
@@ -254,7 +265,7 @@ int mp_pool_new(mp_pool **out, mp_context *context, const mp_pool_options *optio
         goto fail;
     local->shared = shared;
     shared->local = local;
-    if ((code = start_workers(local)) < 0)
+    if ((code = start_held(local)) < 0)
         goto fail;
     list_pool(local);
     atomic_store(&shared->kind, MP__KIND_POOL);

@@ -132,7 +132,8 @@ struct worker_shared {
     _Alignas(64) _Atomic uint64_t batch;
     _Atomic uint64_t item;   /* next item << 1 | it runs, or MP__POOL_NO_ITEM; before it is begun */
     _Atomic int64_t since;   /* when it was begun; kept only when the job has a time limit */
-    _Atomic uint32_t thread; /* index of its thread record, 0 unknown */
+    _Atomic uint64_t member; /* mp__member_ref of its process; before thread is known */
+    _Atomic uint32_t thread; /* index of its thread record, 0 unknown; another's after it died */
     _Atomic uint32_t state;  /* enum mp__worker_state */
     int init_code;           /* what the initializer returned; before state says it failed */
     char init_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
@@ -165,6 +166,7 @@ struct pool_shared {
 /* What a worker is told. */
 struct mp__worker_argument {
     struct pool_shared *pool; /* its pool */
+    mp__member_ref owner;     /* of it */
     uint32_t seat;            /* which record is its own */
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/point.h"
 #include "reg/holding.h"
+#include "reg/recover.h"
 
 enum { KNOWN_FUNCTIONS = 8 };
 
@@ -21,6 +22,7 @@ struct work {
     struct worker_shared *record;                 /* what others know of us */
     void *state;                                  /* the initializer's */
     uint64_t tasks_left;                          /* until somebody else takes our seat */
+    bool has_entered;                             /* the holding is written */
     struct known_function known[KNOWN_FUNCTIONS]; /* finding one costs a search */
     unsigned known_next;                          /* which one to replace */
 };
@@ -148,6 +150,19 @@ static void work_on(struct work *work) {
     }
 }
 
+/* For life, so that whoever recovers us comes by what we did here. The parent cannot be recovered
+ * meanwhile: afterwards its recovery ends us before the pool's memory is given away. The record
+ * first: without it the holding would outlive the pool. */
+static void enter_pool(void *argument) {
+    struct work *work = argument;
+    struct thread_shared *self = mp__self();
+    atomic_store(&work->record->member, atomic_load(&self->member));
+    atomic_store(&work->record->thread, self->index);
+    MP__POINT("pool.enter.recorded");
+    work->has_entered = mp__hold(self, MP__HOLDING_POOL, work->pool) != NULL;
+    MP__POINT("pool.enter.held");
+}
+
 int mp__pool_worker(void *argument, size_t argument_size) {
     const struct mp__worker_argument *told = argument;
     assert(argument_size == sizeof *told);
@@ -155,14 +170,10 @@ int mp__pool_worker(void *argument, size_t argument_size) {
     set_up_signals();
     struct thread_shared *self = mp__self();
     struct pool_shared *pool = told->pool;
-    struct work work = {
-        .pool = pool, .record = &pool->workers[told->seat], .tasks_left = pool->tasks_per_child};
-    if (!self)
+    struct work work = {.pool = pool, .record = &pool->workers[told->seat]};
+    if (!self || !mp__recover_shut_out(told->owner, enter_pool, &work) || !work.has_entered)
         return 1;
-    /* For life, so that whoever recovers us comes by what we did here. */
-    atomic_store(&work.record->thread, self->index);
-    if (!mp__hold(self, MP__HOLDING_POOL, pool))
-        return 1;
+    work.tasks_left = pool->tasks_per_child;
     bool is_ready = begin_work(&work);
     if (is_ready)
         work_on(&work);

@@ -91,6 +91,15 @@ void mp__recover_all(void) {
     }
 }
 
+bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg) {
+    (void)mp__robust_lock(&mp__registry->recover);
+    bool is_alive = mp__member_is_alive(ref);
+    if (is_alive)
+        enter(arg);
+    mp__robust_unlock(&mp__registry->recover);
+    return is_alive;
+}
+
 /* How long a sleep may last before we look round by ourselves: at first, and at most. */
 struct pace {
     mp__time first; /* ns */

@@ -16,6 +16,10 @@ bool mp__recover_member(mp__member_ref ref);
 bool mp__recover_thread_owner(uint32_t thread); /* the same for the process of that thread */
 void mp__recover_all(void); /* look at every slot; costs a little for each living member */
 
+/* Call `enter` while nobody is recovered, unless that member is dead: for who begins to work in its
+ * blocks, and says in `enter` where its recovery finds and ends him. false: dead, not called. */
+bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg);
+
 /* The one primitive that sleeps: while *word == expected, until woken or the deadline. `owner`: the
  * thread (index) whose release we wait for, 0: nobody's in particular. When the owner is dead it is
  * recovered. Every sleep is cut into slices of at most 0.8 s, so that a wake-up that died with its

@@ -393,6 +393,27 @@ static void test_sleepers_go_on_when_the_first_to_know_is_killed(void **state) {
 }
 
 /* clang-format off */
+static void join_and_die(void *arg) {
+    (void)arg;
+    atomic_store(&board->member, mp__member_self());
+    kill(getpid(), SIGKILL);
+}
+
+static void count_call(void *arg) {
+    ++*(unsigned *)arg;
+}
+
+static void test_nobody_enters_what_a_dead_one_holds(void **state) {
+    (void)state;
+    unsigned calls = 0;
+    set_up();
+    assert_true(mp__recover_shut_out(mp__member_self(), count_call, &calls));
+    assert_int_equal(mpt_join(mpt_fork(join_and_die, NULL)), -SIGKILL);
+    assert_false(mp__recover_shut_out(atomic_load(&board->member), count_call, &calls));
+    assert_int_equal(calls, 1);
+    tear_down();
+}
+
 MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),
          MPT_CASE(test_exit_in_order_while_holding_counts_as_a_death),
          MPT_CASE(test_the_living_keep_everything),
@@ -406,4 +427,5 @@ MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),
          MPT_CASE(test_sleeper_is_woken),
          MPT_CASE(test_sleepers_see_that_the_owner_died),
          MPT_CASE(test_sleepers_see_the_death_of_a_process_without_a_life_lock),
-         MPT_CASE(test_sleepers_go_on_when_the_first_to_know_is_killed))
+         MPT_CASE(test_sleepers_go_on_when_the_first_to_know_is_killed),
+         MPT_CASE(test_nobody_enters_what_a_dead_one_holds))
