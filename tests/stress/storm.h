@@ -30,16 +30,20 @@ enum { SEEN_MAX = 4096, OWN_BLOCKS = 8, BATCH = 5, PIPE_LANE = QUEUE_COUNT };
 enum { ROOT_SEAT = 0, LARGEST_MESSAGE = 200000 };
 
 /* Operations, as X(name, text). */
-#define STORM_OPERATIONS(X) \
-    X(OP_NONE, "nothing") X(OP_LOCK, "lock") X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire")        \
-    X(OP_SEMAPHORE_RELEASE, "semaphore release") X(OP_CONDITION_WAIT, "condition wait")          \
-    X(OP_CONDITION_NOTIFY, "condition notify") X(OP_EVENT, "event") X(OP_BARRIER, "barrier")     \
-    X(OP_PUT, "queue put") X(OP_GET, "queue get") X(OP_PUT_MANY, "queue put_many")               \
-    X(OP_GET_MANY, "queue get_many") X(OP_TASK_DONE, "queue task_done") X(OP_SEND, "pipe send")  \
-    X(OP_RECEIVE, "pipe receive") X(OP_WAIT, "mp_wait") X(OP_VALUE, "value and array")           \
-    X(OP_HEAP, "shared heap") X(OP_OBJECT, "new and free") X(OP_PROCESS, "process")              \
-    X(OP_POOL, "pool") X(OP_ROOT_START, "root: start") X(OP_ROOT_REAP, "root: reap")             \
-    X(OP_ROOT_CHECK, "root: check")
+#define STORM_OPERATIONS(X)                                                                 \
+    X(OP_NONE, "nothing")                                                                   \
+    X(OP_LOCK, "lock") X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire")                         \
+        X(OP_SEMAPHORE_RELEASE, "semaphore release") X(OP_CONDITION_WAIT, "condition wait") \
+            X(OP_CONDITION_NOTIFY, "condition notify") X(OP_EVENT, "event")                 \
+                X(OP_BARRIER, "barrier") X(OP_PUT, "queue put") X(OP_GET, "queue get")      \
+                    X(OP_PUT_MANY, "queue put_many") X(OP_GET_MANY, "queue get_many")       \
+                        X(OP_TASK_DONE, "queue task_done") X(OP_SEND, "pipe send")          \
+                            X(OP_RECEIVE, "pipe receive") X(OP_WAIT, "mp_wait")             \
+                                X(OP_VALUE, "value and array") X(OP_HEAP, "shared heap")    \
+                                    X(OP_OBJECT, "new and free") X(OP_PROCESS, "process")   \
+                                        X(OP_POOL, "pool") X(OP_ROOT_START, "root: start")  \
+                                            X(OP_ROOT_REAP, "root: reap")                   \
+                                                X(OP_ROOT_CHECK, "root: check")
 #define STORM_ENUM(name, text) name,
 enum storm_operation { STORM_OPERATIONS(STORM_ENUM) OP_COUNT };
 extern const char *const storm_operation_names[OP_COUNT];
@@ -52,25 +56,25 @@ struct storm_pair {
 
 /* A seat's messages into one lane. */
 struct storm_lane {
-    _Atomic uint64_t begun; /* the number of the last message that was about to be put */
-    _Atomic uint64_t put;   /* messages known to be put */
-    _Atomic uint64_t got;   /* of them, by anybody */
+    _Atomic uint64_t begun;          /* the number of the last message that was about to be put */
+    _Atomic uint64_t put;            /* messages known to be put */
+    _Atomic uint64_t got;            /* of them, by anybody */
     _Atomic uint32_t seen[SEEN_MAX]; /* at number % SEEN_MAX: the last one got, + 1 */
 };
 
 struct storm_seat {
-    _Atomic int pid;                  /* of its occupant; 0: nobody */
-    _Atomic uint32_t operation;       /* enum storm_operation */
-    _Atomic uint32_t lane_in_hand;    /* of that operation, where it has one */
-    _Atomic uint64_t since;           /* when it was begun, mp__now() */
-    _Atomic uint64_t operation_count; /* done */
+    _Atomic int pid;                    /* of its occupant; 0: nobody */
+    _Atomic uint32_t operation;         /* enum storm_operation */
+    _Atomic uint32_t lane_in_hand;      /* of that operation, where it has one */
+    _Atomic uint64_t since;             /* when it was begun, mp__now() */
+    _Atomic uint64_t operation_count;   /* done */
     _Atomic(void *) blocks[OWN_BLOCKS]; /* of the shared heap, this seat's */
     struct storm_lane lanes[LANE_COUNT];
 };
 
 struct storm {
     mp_start_method method;
-    unsigned workers;        /* seats 1..workers are theirs, workers + i their helpers' */
+    unsigned workers; /* seats 1..workers are theirs, workers + i their helpers' */
     uint64_t seed;
     uint32_t seconds;        /* that it lasts */
     pid_t group;             /* process group of all of it */
@@ -98,8 +102,8 @@ struct storm {
 struct storm_self { /* of one process */
     struct storm *storm;
     struct storm_seat *seat;
-    unsigned number; /* of the seat */
-    uint64_t random; /* state */
+    unsigned number;                     /* of the seat */
+    uint64_t random;                     /* state */
     uint64_t last[SEAT_MAX][LANE_COUNT]; /* highest number got here, + 1 */
     unsigned char *buffer;               /* LARGEST_MESSAGE * BATCH bytes */
     bool has_helper, is_helper;
@@ -116,9 +120,9 @@ uint64_t storm_random(struct storm_self *self, uint64_t below);
 void storm_begin(struct storm_self *self, enum storm_operation operation);
 void storm_end(struct storm_self *self);
 void storm_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-#define STORM_CHECK(fact)                                                                   \
-    do {                                                                                    \
-        if (!(fact))                                                                        \
+#define STORM_CHECK(fact)                                                                       \
+    do {                                                                                        \
+        if (!(fact))                                                                            \
             storm_fail("%s:%d: not so: %s (%s)", __FILE__, __LINE__, #fact, mp_error_detail()); \
     } while (0)
 /* false: another one sits there, who was started by a parent that was killed since. */

@@ -98,11 +98,11 @@ static void check_structures(struct storm *storm) {
     STORM_CHECK(mp__condition_check(storm->condition) == 0);
     STORM_CHECK(mp__barrier_check(storm->barrier) == 0);
     for (unsigned i = 0; i < QUEUE_COUNT; i++)
-        STORM_CHECK(mp__channel_check(&((struct queue_shared *)(void *)storm->queues[i])->channel) ==
-                    0);
+        STORM_CHECK(
+            mp__channel_check(&((struct queue_shared *)(void *)storm->queues[i])->channel) == 0);
     for (unsigned i = 0; i < 2; i++)
-        STORM_CHECK(mp__channel_check(
-                        ((struct connection_shared *)(void *)storm->ends[i])->in) == 0);
+        STORM_CHECK(mp__channel_check(((struct connection_shared *)(void *)storm->ends[i])->in) ==
+                    0);
     STORM_CHECK(mp__heap_check() == 0);
     STORM_CHECK(mp__registry_check() == 0);
 }
@@ -116,8 +116,8 @@ void storm_check(struct storm_self *self) {
     check_semaphore(storm);
     check_tasks(storm);
     for (unsigned i = 0; i < PAIR_COUNT; i++) {
-        storm_locked(self, mp_lock_acquire(storm->pairs[i].lock, MP_NOWAIT),
-                     &storm->pairs[i].first, &storm->pairs[i].second);
+        storm_locked(self, mp_lock_acquire(storm->pairs[i].lock, MP_NOWAIT), &storm->pairs[i].first,
+                     &storm->pairs[i].second);
         STORM_CHECK(mp_lock_release(storm->pairs[i].lock) == 0);
     }
     check_structures(storm);
@@ -156,8 +156,8 @@ uint64_t storm_leak_limit(struct storm *storm) {
 void storm_check_leaks(uint64_t leak_limit) {
     struct mp__heap_figures figures;
     mp__heap_figures(&figures);
-    printf("  heap: %" PRIu64 " blocks left (limit %" PRIu64 "), %" PRIu64 " kB in use, peak %" PRIu64
-           " kB\n",
+    printf("  heap: %" PRIu64 " blocks left (limit %" PRIu64 "), %" PRIu64
+           " kB in use, peak %" PRIu64 " kB\n",
            figures.blocks, leak_limit, figures.used_bytes / 1024, figures.peak_bytes / 1024);
     STORM_CHECK(figures.blocks <= leak_limit);
     STORM_CHECK(mp__heap_check() == 0);

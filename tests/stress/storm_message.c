@@ -60,7 +60,8 @@ static void examine(struct storm_self *self, unsigned lane, const unsigned char 
     STORM_CHECK(head.number <= atomic_load(&its->begun));
     STORM_CHECK(head.number >= self->last[head.seat][lane]);
     self->last[head.seat][lane] = head.number + 1;
-    uint32_t before = atomic_exchange(&its->seen[head.number % SEEN_MAX], (uint32_t)head.number + 1);
+    uint32_t before =
+        atomic_exchange(&its->seen[head.number % SEEN_MAX], (uint32_t)head.number + 1);
     STORM_CHECK(before != (uint32_t)head.number + 1);
     atomic_fetch_add(&its->got, 1);
     atomic_fetch_add_explicit(&self->storm->messages, 1, memory_order_relaxed);
@@ -101,8 +102,8 @@ void storm_put(struct storm_self *self, unsigned lane, double timeout) {
     bool is_empty = storm_random(self, 50) == 0; /* says nothing, so is not counted */
     size_t size = is_empty ? 0 : compose(self, lane, self->buffer);
     bool in_place = lane < QUEUE_COUNT && storm_random(self, 4) == 0;
-    int code = in_place ? put_in_place(self, lane, size, timeout)
-                        : put_copy(self, lane, size, timeout);
+    int code =
+        in_place ? put_in_place(self, lane, size, timeout) : put_copy(self, lane, size, timeout);
     STORM_CHECK(code == 0 || ((code == MP_EFULL || code == MP_ETIMEDOUT) && timeout < 10));
     if (code == 0 && !is_empty)
         atomic_fetch_add(&self->seat->lanes[lane].put, 1);

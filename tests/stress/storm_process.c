@@ -104,10 +104,15 @@ void storm_work_pool(struct storm_self *self) {
         items[i] = storm_random(self, 1000);
     storm_begin(self, OP_POOL);
     mp_pool_options options = {.processes = 2};
-    STORM_CHECK(mp_pool_new(&pool, mp_get_context(self->storm->method), &options) == 0);
+    int code = mp_pool_new(&pool, mp_get_context(self->storm->method), &options);
+    STORM_CHECK(code == 0 || code == MP_EWORKER); /* a worker was killed before it was one */
+    if (code < 0) {
+        storm_end(self);
+        return;
+    }
     mp_map_options how = {.codes = codes};
-    int code = mp_pool_map(pool, cube, items, POOL_ITEMS, sizeof items[0], results,
-                           sizeof results[0], &how);
+    code = mp_pool_map(pool, cube, items, POOL_ITEMS, sizeof items[0], results, sizeof results[0],
+                       &how);
     STORM_CHECK(code == 0 || code == MP_EWORKER);
     check_items(self, items, results, codes);
     if (storm_random(self, 2)) {

@@ -218,9 +218,9 @@ static void work_message(struct storm_self *self) {
 
 void storm_work(struct storm_self *self) {
     static void (*const table[])(struct storm_self *) = {
-        work_lock,  work_lock,    work_semaphore, work_condition, work_event,  work_barrier,
-        work_value, work_message, work_message,   work_message,   work_message, work_heap,
-        work_heap,  make_and_free};
+        work_lock,    work_lock,  work_semaphore, work_condition, work_event,
+        work_barrier, work_value, work_message,   work_message,   work_message,
+        work_message, work_heap,  work_heap,      make_and_free};
     size_t count = sizeof table / sizeof table[0];
     if (!self->is_helper && !self->has_helper && storm_random(self, 400) == 0)
         storm_work_process(self);
