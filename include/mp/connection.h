@@ -117,7 +117,8 @@ int mp_connection_send_handle(mp_connection *connection, int fd, double timeout)
 
 /* Receive a descriptor.
  *   fd       gets it, close-on-exec; the caller's, ended with close()
- *   returns  0; MP_ETYPE: a message is next; otherwise as mp_connection_recv_bytes
+ *   returns  0; MP_ETYPE: a message is next; -EMFILE: no descriptor is free, the handle is lost;
+ *            otherwise as mp_connection_recv_bytes
  *   python   reduction.recv_handle */
 int mp_connection_recv_handle(mp_connection *connection, int *fd, double timeout);
 

@@ -333,6 +333,24 @@ static void test_handles_wait_for_room(void **state) {
     free_pipe(ends);
 }
 
+static void test_handle_is_lost_without_a_free_descriptor(void **state) {
+    (void)state;
+    struct ends ends = new_pipe(true);
+    MPT_OK(mp_connection_send_handle(ends.first, 0, MP_NOWAIT));
+    send_text(ends.first, "next");
+    struct rlimit old, none;
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = old;
+    none.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &none);
+    int got;
+    int code = mp_connection_recv_handle(ends.second, &got, MP_NOWAIT);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(code, -EMFILE);
+    expect_text(ends.second, "next");
+    free_pipe(ends);
+}
+
 /* Streams with a check of every byte, between processes and between threads. */
 enum { MESSAGES = 20000 };
 
@@ -464,6 +482,7 @@ MPT_MAIN(MPT_CASE(test_both_ends_send_and_receive),
          MPT_CASE(test_fileno_is_readable_while_there_is_something),
          MPT_CASE(test_handles_travel_in_order_with_messages),
          MPT_CASE(test_handles_wait_for_room),
+         MPT_CASE(test_handle_is_lost_without_a_free_descriptor),
          MPT_CASE(test_stream_arrives_whole_and_ends),
          MPT_CASE(test_threads_stream_both_ways),
          MPT_CASE(test_echo_ends_when_the_asker_closes),

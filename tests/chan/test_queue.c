@@ -263,6 +263,70 @@ static void test_get_many_crosses_segments(void **state) {
     mp_queue_free(queue);
 }
 
+static void use_small_arena(void) {
+    setenv("LIBMP_ARENA_BYTES", "67108864", 1);
+}
+
+static mp_queue *fill_arena(void) {
+    mp_queue *queue = new_queue(0);
+    char *bytes = calloc(1, 1 << 20);
+    int code, put = 0;
+    while ((code = mp_queue_put(queue, bytes, 1 << 20, MP_NOWAIT)) == 0)
+        MPT_CHECK(++put < 100);
+    MPT_CODE(code, -ENOMEM);
+    MPT_CHECK(mp_queue_qsize(queue) == put && put > 20);
+    while (mp_queue_put(queue, bytes, 4000, MP_NOWAIT) == 0)
+        ;
+    free(bytes);
+    return queue;
+}
+
+static void test_full_arena_is_an_error(void **state) {
+    (void)state;
+    use_small_arena();
+    mp_queue *queue = fill_arena(), *other;
+    long before = mp_queue_qsize(queue);
+    char bytes[4000] = {0};
+    mp_bytes list[2] = {{bytes, 4000}, {bytes, 4000}};
+    mp_message *message;
+    while (mp_queue_new(&other, NULL, 0) == 0)
+        MPT_OK(mp_queue_put(queue, &other, sizeof other, MP_NOWAIT));
+    MPT_CODE(mp_message_new(&message, 100000), -ENOMEM);
+    MPT_CODE(mp_queue_put_many(queue, list, 2, NULL, MP_NOWAIT), -ENOMEM);
+    MPT_OK(mp__channel_check(&((struct queue_shared *)queue)->channel));
+    void *data;
+    size_t size;
+    for (long i = 0; mp_queue_get_alloc(queue, &data, &size, MP_NOWAIT) == 0; i++) {
+        if (i >= before)
+            mp_queue_free(*(mp_queue **)data);
+        free(data);
+    }
+    MPT_OK(mp_queue_put_many(queue, list, 2, NULL, MP_NOWAIT));
+    mp_queue_free(queue);
+}
+
+static void test_message_stays_when_there_is_no_room_to_get_it(void **state) {
+    (void)state;
+    use_small_arena();
+    mp_queue *queue = new_queue(0), *full = fill_arena();
+    MPT_OK(mp_queue_put(queue, "x", 1, MP_NOWAIT));
+    mp_message *hogs[4096], *got;
+    size_t count = 0;
+    for (size_t size = 65536; size > 0; size /= 2)
+        while (count < 4096 && mp_message_new(&hogs[count], size - 1) == 0)
+            count++;
+    MPT_CODE(mp_queue_get_message(queue, &got, MP_NOWAIT), -ENOMEM);
+    size_t got_count;
+    MPT_CODE(mp_queue_get_many(queue, &got, 1, &got_count, MP_NOWAIT), -ENOMEM);
+    assert_int_equal(mp_queue_qsize(queue), 1);
+    while (count > 0)
+        mp_message_free(hogs[--count]);
+    MPT_OK(mp_queue_get_message(queue, &got, MP_NOWAIT));
+    mp_message_free(got);
+    mp_queue_free(queue);
+    mp_queue_free(full);
+}
+
 static void test_empty_queue_takes_less_than_4_kib(void **state) {
     (void)state;
     mp_queue *queue = new_queue(0);
@@ -407,6 +471,8 @@ MPT_MAIN(MPT_CASE(test_get_gives_what_was_put),
          MPT_CASE(test_bad_arguments_are_refused),
          MPT_CASE(test_put_many_stops_at_maxsize),
          MPT_CASE(test_get_many_crosses_segments),
+         MPT_CASE(test_full_arena_is_an_error),
+         MPT_CASE(test_message_stays_when_there_is_no_room_to_get_it),
          MPT_CASE(test_empty_queue_takes_less_than_4_kib),
          MPT_CASE(test_a_million_messages_take_1_5_of_their_bytes),
          MPT_CASE(test_processes_share_a_queue),

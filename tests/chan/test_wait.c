@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "mp/connection.h"
@@ -196,6 +197,21 @@ static void test_closed_entries_are_refused(void **state) {
     free_things(things);
 }
 
+static void test_mixing_without_a_free_descriptor_fails(void **state) {
+    (void)state;
+    struct things things = new_things();
+    mp_waitable list[] = {MP_WAIT_QUEUE(things.queue), MP_WAIT_FD(things.fds[0])};
+    struct rlimit old, none;
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = old;
+    none.rlim_cur = 4;
+    setrlimit(RLIMIT_NOFILE, &none);
+    int code = mp_wait(list, 2, MP_FOREVER);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(code, -EMFILE);
+    free_things(things);
+}
+
 static void get_one(void *queue) {
     MPT_OK(mp_queue_get(queue, (char[1]){0}, 1, NULL, 20));
 }
@@ -221,4 +237,5 @@ MPT_MAIN(MPT_CASE(test_wait_tells_which_are_ready),
          MPT_CASE(test_wait_for_nothing_returns_at_once),
          MPT_CASE(test_bad_entries_are_refused),
          MPT_CASE(test_closed_entries_are_refused),
+         MPT_CASE(test_mixing_without_a_free_descriptor_fails),
          MPT_CASE(test_waiter_eats_no_wake_up))
