@@ -47,7 +47,7 @@ void mp__bootstrap_give_up(int code) {
 }
 
 void mp__bootstrap_ready(void) {
-    mp__launch_runs(mine.launch);
+    mp__launch_runs(mine.launch, mp__current()->method != MP_FORK);
 }
 
 const int *mp__bootstrap_descriptors(size_t *count) {

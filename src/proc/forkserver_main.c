@@ -282,7 +282,7 @@ static void bury(size_t index, int code) {
         empty_channel(note->number);
     learn_launch(note);
     if (note->launch != 0)
-        mp__launch_end(mp__launch_named(note->launch), code);
+        mp__launch_bury(mp__launch_named(note->launch), code);
     mp__lifeline_close(&note->lifeline);
     server.notes[index] = server.notes[--server.count];
 }

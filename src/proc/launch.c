@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -49,7 +48,6 @@ static void prepare_record(struct launch_shared *record, struct process_shared *
     atomic_store(&record->end, use << USE_SHIFT);
     atomic_store(&record->child, 0);
     atomic_store(&record->process, process);
-    atomic_store(&record->pid, 0);
     atomic_store(&record->state, MP__LAUNCH_UNDER_WAY);
 }
 
@@ -96,9 +94,13 @@ struct mp__launch mp__launch_named(uint64_t name) {
 void mp__launch_end(struct mp__launch launch, int code) {
     uint32_t none = launch.use << USE_SHIFT;
     uint32_t known = none | KNOWN | (uint32_t)(code + CODE_BIAS);
-    if (atomic_compare_exchange_strong(&launch.shared->end, &none, known))
-        mp__futex_wake(&launch.shared->end, MP__WAKE_ALL);
+    (void)atomic_compare_exchange_strong(&launch.shared->end, &none, known);
     MP__POINT("launch.end.written");
+}
+
+void mp__launch_bury(struct mp__launch launch, int code) {
+    mp__launch_end(launch, code);
+    mp__futex_wake(&launch.shared->end, MP__WAKE_ALL);
 }
 
 bool mp__launch_code(struct mp__launch launch, int *code) {
@@ -113,14 +115,10 @@ void mp__launch_await_code(struct mp__launch launch, mp__time deadline) {
     (void)mp__futex_wait(&launch.shared->end, launch.use << USE_SHIFT, deadline);
 }
 
-static void report(struct launch_shared *record, enum mp__launch_state state) {
-    atomic_store(&record->state, state);
-    mp__futex_wake(&record->state, MP__WAKE_ALL);
-}
-
-void mp__launch_runs(struct mp__launch launch) {
-    atomic_store(&launch.shared->pid, (int32_t)getpid());
-    report(launch.shared, MP__LAUNCH_RUNS);
+void mp__launch_runs(struct mp__launch launch, bool is_awaited) {
+    atomic_store(&launch.shared->state, MP__LAUNCH_RUNS);
+    if (is_awaited)
+        mp__futex_wake(&launch.shared->state, MP__WAKE_ALL);
     MP__POINT("launch.runs.reported");
 }
 
@@ -128,5 +126,6 @@ void mp__launch_fail(struct launch_shared *shared, int code) {
     snprintf(shared->detail, sizeof shared->detail, "%s", mp_error_detail());
     atomic_store(&shared->failure, code);
     MP__POINT("launch.fail.written");
-    report(shared, MP__LAUNCH_FAILED);
+    atomic_store(&shared->state, MP__LAUNCH_FAILED);
+    mp__futex_wake(&shared->state, MP__WAKE_ALL);
 }

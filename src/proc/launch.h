@@ -28,10 +28,9 @@ struct launch_shared {
     _Atomic(struct process_shared *) process; /* what to run */
     _Atomic uint32_t state;                   /* enum mp__launch_state; the parent sleeps on it */
     _Atomic uint32_t end;    /* use << 17 | known << 16 | (code + 256); the code is written once */
-    _Atomic int32_t pid;     /* of the child, once it knows */
     _Atomic int32_t failure; /* why it FAILED; written before state */
     char detail[MP__LAUNCH_DETAIL]; /* the sentence to it; written before state */
-    char unused[20];                /* fills four cache lines */
+    char unused[24];                /* fills four cache lines */
 };
 
 /* What a process needs to find its record: also when it was given to another start meanwhile. */
@@ -51,13 +50,16 @@ static inline uint64_t mp__launch_name_offset(uint64_t name) {
     return name >> 16;
 }
 
-/* Write the exit code down, unless that was done. */
+/* Write the exit code down, unless that was done: by the child before its end; by whoever reaped it,
+ * which somebody may await. */
 void mp__launch_end(struct mp__launch launch, int code);
+void mp__launch_bury(struct mp__launch launch, int code);
 bool mp__launch_code(struct mp__launch launch, int *code);
 /* Sleep until there is a code, at most till the deadline. */
 void mp__launch_await_code(struct mp__launch launch, mp__time deadline);
 
-void mp__launch_runs(struct mp__launch launch); /* the child: the target begins */
+/* The child: the target begins; does the parent sleep until then? */
+void mp__launch_runs(struct mp__launch launch, bool is_awaited);
 void mp__launch_fail(struct launch_shared *shared,
                      int code); /* the child: with this thread's detail */
 
