@@ -34,14 +34,13 @@ static void describe_end(const struct death *death, char *out, size_t capacity) 
 
 /* Sentences are kept for the lowest item only, as its code is what get returns. */
 static void explain_item(struct job_shared *job, uint64_t item, const char *sentence) {
-    if (item >= job->detail_item)
+    char who[32] = "the task";
+    if (item >= job->errand.detail_item)
         return;
-    job->detail_item = item;
-    if (job->is_apply)
-        snprintf(job->detail, sizeof job->detail, "the task: %s", sentence);
-    else
-        snprintf(job->detail, sizeof job->detail, "item %llu: %s", (unsigned long long)item,
-                 sentence);
+    job->errand.detail_item = item;
+    if (!job->is_apply)
+        snprintf(who, sizeof who, "item %llu", (unsigned long long)item);
+    mp__job_explain(job, "%s: %s", who, sentence);
 }
 
 static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, const char *why) {

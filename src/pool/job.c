@@ -4,7 +4,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "os/futex.h"
@@ -29,21 +31,39 @@ int mp__job_code(const struct job_shared *job) {
     return codes[failure & 3];
 }
 
-/* Deaths were explained by the keeper, failed applies by the task, if it wanted to. */
+void mp__job_explain(struct job_shared *job, const char *format, ...) {
+    char sentence[MP__POOL_DETAIL_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    free(job->errand.detail);
+    job->errand.detail = strdup(sentence);
+}
+
+/* The sentence of a task that wrote one. */
+static const char *sentence_of_task(const struct job_shared *job) {
+    const char *block = atomic_load(&job->reply_block);
+    if (job->reply_code == 0 || atomic_load(&job->reply_state) != MP__REPLY_READY ||
+        job->reply_size == 0)
+        return NULL;
+    return block ? block : job->reply_inline;
+}
+
+/* Deaths were explained by the keeper, failed tasks by themselves, if they wanted to. */
 static void explain(struct job_shared *job) {
     uint64_t failure = atomic_load(&job->failure);
-    if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK ||
-        (job->is_apply && job->detail[0]))
+    if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK || sentence_of_task(job))
         return;
     int code = failed_code(failure);
-    char who[32] = "the task";
+    char who[48] = "the task";
     if (!job->is_apply)
         snprintf(who, sizeof who, "item %llu: the function", (unsigned long long)(failure >> 25));
     if (code < -1) /* -1 is what people return for no reason in particular, not EPERM */
-        snprintf(job->detail, sizeof job->detail, "%s returned %d (%s: %s)", who, code,
-                 mp_error_name(code), mp_strerror(code));
+        mp__job_explain(job, "%s returned %d (%s: %s)", who, code, mp_error_name(code),
+                        mp_strerror(code));
     else
-        snprintf(job->detail, sizeof job->detail, "%s returned %d", who, code);
+        mp__job_explain(job, "%s returned %d", who, code);
 }
 
 static void copy_results_out(struct job_shared *job) {
@@ -120,6 +140,8 @@ void mp__job_erase(struct job_shared *job) {
     }
     for (unsigned i = 0; i < job->errand.block_count; i++)
         mp__heap_free(job->errand.blocks[i]);
+    free(job->errand.detail);
+    free(job->errand.abandoned_detail);
     mp__heap_free(atomic_load(&job->reply_block));
     atomic_store(&job->kind, 0);
     mp__heap_free(job);
@@ -188,7 +210,8 @@ static void abandon(struct pool_local *local, struct job_shared *job, int code,
     if (atomic_load(&job->state) != MP__JOB_PENDING)
         return;
     job->errand.abandoned_code = code;
-    snprintf(job->errand.abandoned_detail, sizeof job->errand.abandoned_detail, "%s", detail);
+    free(job->errand.abandoned_detail);
+    job->errand.abandoned_detail = strdup(detail);
     if (atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED))
         mp__job_announce(local->shared, job);
 }
@@ -214,7 +237,11 @@ void mp__job_detach_all(struct pool_local *local) {
 }
 
 const char *mp__job_detail(const struct job_shared *job) {
-    if (atomic_load(&job->state) == MP__JOB_ABANDONED)
-        return job->errand.abandoned_detail;
-    return atomic_load(&job->failure) == MP__POOL_NO_FAILURE ? "" : job->detail;
+    int code = mp__job_code(job);
+    const char *detail = job->errand.abandoned_detail;
+    if (code == 0)
+        return "";
+    if (atomic_load(&job->state) == MP__JOB_DONE)
+        detail = sentence_of_task(job) ? sentence_of_task(job) : job->errand.detail;
+    return detail ? detail : mp_strerror(code); /* no memory for a sentence */
 }

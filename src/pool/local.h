@@ -97,6 +97,9 @@ void mp__job_settle(struct job_shared *job);
 void mp__job_forget_arrays(struct job_shared *job);
 /* Of an ended one: 0 or the code that get returns. */
 int mp__job_code(const struct job_shared *job);
+/* Leave a sentence on its failure; the keeper, then settle. */
+__attribute__((format(printf, 2, 3))) void mp__job_explain(struct job_shared *job,
+                                                           const char *format, ...);
 const char *mp__job_detail(const struct job_shared *job); /* of a settled one */
 void mp__job_unrefer(struct job_shared *job);             /* the last one frees it, in time */
 void mp__job_erase(struct job_shared *job);               /* at once: nobody knows it */

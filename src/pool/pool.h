@@ -34,7 +34,7 @@
 #include "sync/guard.h"
 #include "sync/kind.h"
 
-#define MP__POOL_INLINE_CHUNKS 64      /* chunks that need no table of their own */
+#define MP__POOL_INLINE_CHUNKS 32      /* chunks that need no table of their own */
 #define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
 #define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
 #define MP__POOL_NO_ITEM UINT64_MAX    /* nothing is claimed that the record could tell */
@@ -70,18 +70,20 @@ enum mp__failure_origin { MP__FAILED_TASK, MP__FAILED_WORKER, MP__FAILED_TIMEOUT
 
 /* What belongs to the parent alone, guarded by its pool's mutex unless said otherwise. */
 struct job_errand {
-    struct job_shared *previous, *following;      /* in the pool's list of jobs */
-    struct job_shared *next_orphan;               /* in its list of jobs that nobody refers to */
-    unsigned references;                          /* the user's result, a callback to come */
-    bool is_orphan;                               /* in that list */
-    bool is_timed;                                /* counted in timed_jobs */
-    int abandoned_code;                           /* of MP__JOB_ABANDONED: what get returns */
-    char abandoned_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
-    void *results;                                /* copy results here; NULL: they are in place */
-    int *codes;                                   /* copy codes here; NULL: they are in place */
-    void *blocks[4];                              /* copies in the arena, freed with the job */
-    unsigned block_count;                         /* of them */
-    void (*map_callback)(void *user, int code);   /* of mp_map_options */
+    struct job_shared *previous, *following; /* in the pool's list of jobs */
+    struct job_shared *next_orphan;          /* in its list of jobs that nobody refers to */
+    unsigned references;                     /* the user's result, a callback to come */
+    bool is_orphan;                          /* in that list */
+    bool is_timed;                           /* counted in timed_jobs */
+    int abandoned_code;                      /* of MP__JOB_ABANDONED: what get returns */
+    char *abandoned_detail;                  /* and its sentence; malloc'd, NULL: none */
+    char *detail; /* of a failure that no task explained; malloc'd, the keeper's, then settle's */
+    uint64_t detail_item; /* which item the keeper's speaks of; MP__POOL_NO_ITEM none */
+    void *results;        /* copy results here; NULL: they are in place */
+    int *codes;           /* copy codes here; NULL: they are in place */
+    void *blocks[4];      /* copies in the arena, freed with the job */
+    unsigned block_count; /* of them */
+    void (*map_callback)(void *user, int code);                        /* of mp_map_options */
     void (*progress)(void *user, size_t done, size_t total);           /* of mp_map_options */
     void (*apply_callback)(void *user, const void *data, size_t size); /* of mp_apply_options */
     void (*error_callback)(void *user, int code, const char *detail);  /* of mp_apply_options */
@@ -110,14 +112,12 @@ struct job_shared {
     _Atomic int *codes;       /* per item, 0 at first; NULL: not wanted */
     _Atomic uint64_t failure; /* lowest failed item << 25 | code << 2 | origin */
 
-    _Atomic uint32_t reply_state;                          /* enum mp__reply_state, see reply.c */
-    int reply_code;                                        /* of mp_reply_fail; 0 none */
-    uint64_t reply_size;                                   /* bytes of the answer */
-    _Atomic(void *) reply_block;                           /* where it is; NULL: in reply_inline */
-    _Alignas(16) char reply_inline[MP__POOL_INLINE_REPLY]; /* short answers */
-    char detail[MP__POOL_DETAIL_BYTES]; /* what went wrong, by the worker of an apply or the keeper
-                                         */
-    uint64_t detail_item; /* which item the keeper's detail speaks of; MP__POOL_NO_ITEM none */
+    _Atomic uint32_t reply_state; /* enum mp__reply_state, see reply.c */
+    int reply_code;               /* of mp_reply_fail; 0 none */
+    uint64_t reply_size;          /* bytes of the answer */
+    _Atomic(void *) reply_block;  /* where it is; NULL: in reply_inline */
+    _Alignas(
+        16) char reply_inline[MP__POOL_INLINE_REPLY]; /* short answers, and why a task failed */
 
     _Atomic uint32_t settled;  /* enum mp__settle_state: are results where the user wants them? */
     struct job_errand errand;  /* the parent's part */

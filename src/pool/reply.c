@@ -52,15 +52,8 @@ int mp_reply_fail(mp_reply *reply, int code, const char *format, ...) {
     return reply->code;
 }
 
-void mp__reply_finish(struct mp_reply *reply, int returned) {
+static void hand_over(const struct mp_reply *reply) {
     struct job_shared *job = reply->job;
-    if (reply->code != 0 || returned != 0) {
-        mp__heap_free(reply->block);
-        job->reply_code = reply->code;
-        memcpy(job->detail, reply->detail, sizeof job->detail);
-        mp__job_fail_item(job, 0, returned ? returned : reply->code, MP__FAILED_TASK);
-        return;
-    }
     job->reply_size = reply->size;
     atomic_store(&job->reply_block, reply->block);
     MP__POINT("pool.reply.stored");
@@ -71,6 +64,20 @@ void mp__reply_finish(struct mp_reply *reply, int returned) {
     MP__POINT("pool.reply.given");
     atomic_store(&job->reply_state, MP__REPLY_READY);
     MP__POINT("pool.reply.ready");
+}
+
+/* Of a failed task the sentence takes the place of the answer. It fails first, so that the sentence
+ * is never taken for an answer. */
+void mp__reply_finish(struct mp_reply *reply, int returned) {
+    if (reply->code != 0 || returned != 0) {
+        reply->job->reply_code = reply->code;
+        mp__job_fail_item(reply->job, 0, returned ? returned : reply->code, MP__FAILED_TASK);
+        MP__POINT("pool.reply.failed");
+        size_t size = reply->code != 0 ? strlen(reply->detail) + 1 : 0;
+        if (mp_reply_set(reply, reply->detail, size) < 0)
+            mp_reply_set(reply, NULL, 0);
+    }
+    hand_over(reply);
 }
 
 void mp__reply_recover(struct job_shared *job) {

@@ -125,7 +125,7 @@ static int make_job(struct job_shared **out, struct pool_local *local,
     job->result_size = order->result_size;
     job->time_limit = time_limit_of(local, order);
     job->failure = MP__POOL_NO_FAILURE;
-    job->detail_item = MP__POOL_NO_ITEM;
+    job->errand.detail_item = MP__POOL_NO_ITEM;
     atomic_store(&job->kind, MP__KIND_ASYNC_RESULT);
     note_callbacks(job, order);
     mp__batch_init(&job->batch, job, 0, 0, 1);

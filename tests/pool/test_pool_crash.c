@@ -280,6 +280,12 @@ static int answer_long(const void *arg, size_t arg_size, mp_reply *reply, void *
     return 0;
 }
 
+static int fail_with_words(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
+    (void)arg, (void)arg_size, (void)state;
+    mp_reply_alloc(reply, 3000);
+    return mp_reply_fail(reply, MP_EKEY, "%080d", 0); /* longer than what needs no block */
+}
+
 static void note_answer(void *user, const void *data, size_t size) {
     (void)data, (void)size;
     ++*(_Atomic int *)user;
@@ -314,6 +320,9 @@ static void work_hard(mp_pool *pool) {
         code = mp_pool_apply(pool, answer_long, "x", 1, bytes, sizeof bytes, NULL);
         MPT_CHECK(code == MP_EWORKER || (code == 0 && bytes[2999] == 'x'));
         failed += code != 0;
+        code = mp_pool_apply(pool, fail_with_words, NULL, 0, NULL, 0, NULL);
+        MPT_CHECK(code == MP_EWORKER || code == MP_EKEY);
+        failed += code != MP_EKEY;
     }
     MPT_UNTIL(called == 8);
     MPT_CHECK(failed <= 4);
@@ -357,9 +366,9 @@ static void test_workers_die_at_every_point_of_finishing(void **state) {
 
 static void test_workers_die_at_every_point_of_answering(void **state) {
     (void)state;
-    static const char *const points[] = {"pool.reply.stored", "pool.reply.linked",
-                                         "pool.reply.given", "pool.reply.ready",
-                                         "heap.alloc.tagged"};
+    static const char *const points[] = {"pool.reply.failed", "pool.reply.stored",
+                                         "pool.reply.linked", "pool.reply.given",
+                                         "pool.reply.ready",  "heap.alloc.tagged"};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
         for (unsigned turn = 1; turn < 3; turn++)
             die_at_point(points[i], turn);
