@@ -82,6 +82,7 @@ static bool is_peer_gone(const struct call *call) {
     if (mp__token_peer_is_gone(call->socket))
         return true;
     atomic_store_explicit(&connection->seen_close_count, closes, memory_order_relaxed);
+    MP__POINT("pipe.send.asked");
     if (user != 0 && !is_alive)
         atomic_compare_exchange_strong(last_user, &user, 0);
     return false;
@@ -241,6 +242,7 @@ static void note_user(const struct call *call) {
     uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
     if (atomic_load_explicit(last_user, memory_order_relaxed) != me)
         atomic_store_explicit(last_user, me, memory_order_relaxed);
+    MP__POINT("pipe.receive.noted");
 }
 
 /* Takes the record looked at: 0, or a failure that leaves it there. */

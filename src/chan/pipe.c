@@ -122,6 +122,7 @@ static void close_end(struct connection_shared *end, struct mp__local *entry) {
         return;
     mp__descriptor_close(descriptor);
     atomic_fetch_add(&end->close_count, 1);
+    MP__POINT("pipe.close.counted");
 }
 
 int mp_connection_close(mp_connection *connection) {
@@ -145,7 +146,9 @@ void mp_connection_free(mp_connection *connection) {
         close_end(shared, entry);
     mp__local_remove(shared, shared->serial);
     struct pipe_shared *pipe = shared->pipe;
-    if (atomic_fetch_sub(&pipe->end_count, 1) != 1)
+    bool is_last = atomic_fetch_sub(&pipe->end_count, 1) == 1;
+    MP__POINT("pipe.free.counted");
+    if (!is_last)
         return;
     for (uint32_t i = 0; i < pipe->channel_count; i++)
         mp__channel_end(&pipe->channels[i]);

@@ -50,6 +50,7 @@ void mp_queue_free(mp_queue *queue) {
     if (!mp__kind_is(shared, MP__KIND_QUEUE) ||
         !atomic_compare_exchange_strong(&shared->kind, &kind, 0))
         return;
+    MP__POINT("queue.free.cleared");
     mp__local_remove(shared, shared->serial);
     mp__channel_end(&shared->channel);
     mp__heap_free(shared);

@@ -89,5 +89,6 @@ void mp__reply_recover(struct job_shared *job) {
         return;
     if (block)
         mp__heap_give(block, mp__member_index(job->owner));
+    MP__POINT("pool.reply.recovered");
     atomic_store(&job->reply_state, MP__REPLY_READY);
 }

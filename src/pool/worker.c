@@ -67,6 +67,7 @@ static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t ch
             mp__job_fail_item(job, item, code, MP__FAILED_TASK);
     }
     atomic_store_explicit(&record->item, MP__POOL_NO_ITEM, memory_order_release);
+    MP__POINT("pool.chunk.done");
     return true;
 }
 
@@ -129,11 +130,13 @@ static bool begin_work(struct work *work) {
     if (code == 0) {
         atomic_store(&work->pool->failed_inits, 0);
         atomic_store(&record->state, MP__WORKER_READY);
+        MP__POINT("pool.begin.ready");
         return true;
     }
     record->init_code = code;
     snprintf(record->init_detail, sizeof record->init_detail, "%s", mp_error_detail());
     atomic_store(&record->state, MP__WORKER_INIT_FAILED);
+    MP__POINT("pool.begin.failed");
     return false;
 }
 

@@ -43,6 +43,7 @@ static struct {
 
 static void ring_bell(void) {
     atomic_fetch_add(&server.record->bell, 1);
+    MP__POINT("forkserver.bell.counted");
     mp__futex_wake(&server.record->bell, MP__WAKE_ALL);
 }
 
@@ -148,6 +149,7 @@ static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
     uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
     (void)atomic_compare_exchange_strong(&spare->word, &taken,
                                          mp__spare_word(ticket, MP__SPARE_LEFT));
+    MP__POINT("forkserver.spare.left");
     close_ends();
     mp__bootstrap(&how);
 }
@@ -336,6 +338,7 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
     set_signals();
     run_preload(&order->preload);
     atomic_store(&server.record->server, mp__member_self());
+    MP__POINT("forkserver.serve.known");
     fflush(NULL);
     for (unsigned i = 0; i < MP__SPARE_MAX; i++) /* what a dead server left there is not ours */
         atomic_store(

@@ -79,6 +79,7 @@ int mp__launch_take(struct mp__launch *out, struct process_shared *process) {
 void mp__launch_free(struct mp__launch launch) {
     if (launch.shared)
         atomic_store(&launch.shared->taker, 0);
+    MP__POINT("launch.free.freed");
 }
 
 uint64_t mp__launch_name(struct mp__launch launch) {

@@ -82,6 +82,7 @@ int mp__process_set_part(struct process_shared *process, enum mp__process_part p
         memcpy(copy, data, size);
     copy[size] = 0;
     char *old = atomic_exchange(&process->parts[part].data, copy);
+    MP__POINT("process.part.exchanged");
     process->parts[part].size = size;
     free_bytes(process, old);
     return 0;

@@ -143,6 +143,7 @@ static void undo_start(struct child *child) {
     atomic_store(&process->pid, 0);
     mp__children_drop(child);
     atomic_store(&process->phase, MP__PROCESS_NEW);
+    MP__POINT("start.undo.undone");
 }
 
 int mp__start_child(struct process_shared *process, int (*start)(struct child *child)) {

@@ -103,6 +103,7 @@ __attribute__((noinline)) static mp__holding *hold_more(struct thread_shared *se
     }
     mp__holding *entry = entry_at(self, position);
     atomic_store_explicit(entry, value, memory_order_release);
+    MP__POINT("holding.hold.written_far");
     return entry;
 }
 

@@ -160,6 +160,7 @@ static void lose_life(void *unused) {
     mp__member_ref self = atomic_load(&here.self);
     if (self != 0 && pthread_equal(here.life_thread, pthread_self()))
         atomic_store(&mp__member_at(mp__member_index(self))->life_is_lost, epoch_of(self));
+    MP__POINT("member.life.lost");
 }
 
 static void make_life_key(void) {
@@ -170,6 +171,7 @@ static void make_life_key(void) {
 static void begin_life(struct member_shared *slot) {
     pthread_once(&life_key_once, make_life_key);
     mp__robust_mark(&slot->life);
+    MP__POINT("member.life.marked");
     here.life_thread = pthread_self();
     if (life_key_code == 0 && pthread_setspecific(life_key, slot) == 0)
         atomic_store(&slot->life_is_lost, 0);
@@ -325,6 +327,7 @@ void mp__member_free(mp__member_ref ref) {
     if (is_current(ref, &status))
         atomic_compare_exchange_strong(&mp__member_at(mp__member_index(ref))->status, &status,
                                        make_status(epoch_of(ref), 0, MP__MEMBER_FREE));
+    MP__POINT("member.free.freed");
 }
 
 /* Anything that only a recovery gives back: holdings, records of other threads, children on their

@@ -58,6 +58,7 @@ void mp__registry_raise(_Atomic uint32_t *high, uint32_t index) {
     uint32_t old = atomic_load_explicit(high, memory_order_relaxed);
     while (old < index && !atomic_compare_exchange_weak(high, &old, index))
         ;
+    MP__POINT("registry.raise.raised");
 }
 
 static int check_member(uint32_t index) {

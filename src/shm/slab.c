@@ -133,7 +133,9 @@ static bool is_slab_without_owner(uint32_t head) {
 }
 
 void mp__slab_freed(uint32_t head) {
-    if (atomic_fetch_sub(&mp__unit(head)->left, 1) > 1)
+    bool has_more = atomic_fetch_sub(&mp__unit(head)->left, 1) > 1;
+    MP__POINT("heap.free.counted");
+    if (has_more)
         return;
     mp__heap_lock();
     if (is_slab_without_owner(head))

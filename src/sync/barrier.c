@@ -141,6 +141,7 @@ static void number_waiters(mp_barrier *barrier) {
     struct thread_shared *waiter;
     for (uint64_t number = 0; (waiter = mp__waiter_first(barrier, number)); number++)
         atomic_store(&waiter->wait_ticket, number);
+    MP__POINT("barrier.phase.numbered");
 }
 
 /* The last to come does not wait. Dying in ACTING breaks the barrier, in RELEASING does not. */
@@ -163,6 +164,7 @@ static void stop_waiting(mp_barrier *barrier, struct thread_shared *self) {
         return;
     if (mp__waiter_give_up(self)) {
         atomic_store(&self->wait_ticket, broken_ticket);
+        MP__POINT("barrier.stop.told");
         enter_phase(barrier, BREAKING);
     }
     unlock_barrier(barrier, self);

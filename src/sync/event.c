@@ -66,6 +66,7 @@ int mp_event_clear(mp_event *event) {
     int code = mp__kind_check(event, MP__KIND_EVENT, __func__, "event");
     if (code == 0)
         atomic_fetch_and(&event->word, ~IS_SET);
+    MP__POINT("event.clear.cleared");
     return code;
 }
 

@@ -124,6 +124,7 @@ void mp__waiter_notify_all(const void *object, const uint64_t *ticket) {
             continue;
         if (ticket)
             atomic_store(&record->wait_ticket, *ticket);
+        MP__POINT("waiter.notify_all.told");
         mp__waiter_notify(record, object);
     }
 }

@@ -5,7 +5,7 @@
 cd "$1" || exit 2
 awk '
     function complain(line, text) { print FILENAME ":" line ": " text; bad = 1 }
-    FNR == 1 { start = 0; in_src = FILENAME ~ /^src\//; may_nap = FILENAME !~ /^tests\// || FILENAME ~ /^tests\/(support|bench)\// }
+    FNR == 1 { start = 0; in_src = FILENAME ~ /^src\//; may_nap = FILENAME !~ /^tests\// || FILENAME ~ /^tests\/(support|bench|stress)\// }
     FNR == 1 && !/^\/\* / { complain(1, "the first line does not say what the file is for") }
     FNR == 601 { complain(FNR, "a file of more than 600 lines") }
     length($0) > 100 { complain(FNR, "longer than 100 columns") }

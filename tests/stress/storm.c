@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "storm.h"
 
+#include <execinfo.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -60,6 +61,8 @@ void storm_fail(const char *format, ...) {
 
 static void die_of(int signal) {
     fprintf(stderr, "STORM: process %d: signal %d\n", (int)getpid(), signal);
+    void *frames[40];
+    backtrace_symbols_fd(frames, backtrace(frames, 40), STDERR_FILENO);
     storm_print_stack(getpid());
     storm_fail("died of signal %d", signal);
 }
