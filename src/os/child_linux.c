@@ -9,15 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434 /* the same number on every architecture; Linux 5.3 */
-#endif
+#include "os/pidfd.h"
 
 struct process_stat {
     char state;          /* 'Z': its first thread has ended */
@@ -64,11 +60,6 @@ static bool read_stat(pid_t pid, struct process_stat *out) {
     return true;
 }
 
-static int open_pidfd(pid_t pid) {
-    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
-    return descriptor < 0 ? -errno : descriptor;
-}
-
 /* The process's number in /proc's own pid namespace, which need not be ours: -1 it is gone, 0 it is
  * not seen there. */
 static pid_t number_in_proc(int pidfd) {
@@ -102,7 +93,7 @@ uint64_t mp__boot_time(void) {
 
 uint64_t mp__child_start_time(pid_t pid) {
     struct process_stat stat;
-    int pidfd = open_pidfd(pid);
+    int pidfd = mp__pidfd_open(pid);
     if (pidfd < 0)
         return pidfd != -ESRCH && read_stat(pid, &stat) ? stat.start_time : 0;
     uint64_t start_time = start_time_of(pidfd);
@@ -130,7 +121,7 @@ static bool exists_by_number(pid_t pid, uint64_t registered) {
 bool mp__child_exists(pid_t pid, uint64_t registered) {
     if (pid <= 0)
         return false;
-    int pidfd = open_pidfd(pid);
+    int pidfd = mp__pidfd_open(pid);
     if (pidfd == -ESRCH || pidfd == -EINVAL ||
         pidfd == -ENOENT) /* none, or a mere thread has this number now */
         return false;

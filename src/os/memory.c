@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: MIT */
 #include "os/memory.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "os/sanitizer.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -26,10 +29,17 @@ static const struct candidate_range ranges[] = {
 #endif
 };
 
+/* Valgrind notes each page of a mapping: a sparse TiB costs it seconds at every start and fork. */
+static uint64_t largest_size(void) {
+    const char *preload = getenv("LD_PRELOAD");
+    return preload && strstr(preload, "vgpreload") ? GIB : UINT64_MAX;
+}
+
 void *mp__memory_candidate(unsigned attempt, uint64_t *limit_bytes) {
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         if (attempt < ranges[i].count) {
-            *limit_bytes = ranges[i].step;
+            uint64_t largest = largest_size();
+            *limit_bytes = ranges[i].step < largest ? ranges[i].step : largest;
             return (void *)(uintptr_t)(ranges[i].start + attempt * ranges[i].step);
         }
         attempt -= ranges[i].count;
