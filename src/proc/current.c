@@ -29,6 +29,26 @@ static struct {
     _Atomic unsigned count;       /* children that got a number */
 } current = {.mutex = PTHREAD_MUTEX_INITIALIZER, .sentinel = {.fd = -1, .child_end = -1}};
 
+static struct {
+    _Alignas(16) char bytes[1024];
+    _Atomic size_t used; /* from the start; never given back but by becoming a child */
+} room;
+
+void *mp__current_alloc(size_t size) {
+    size_t wanted = (size + 15) & ~(size_t)15;
+    size_t start = atomic_load(&room.used);
+    do {
+        if (wanted > sizeof room.bytes - start)
+            return malloc(size);
+    } while (!atomic_compare_exchange_weak(&room.used, &start, start + wanted));
+    return room.bytes + start;
+}
+
+void mp__current_free(void *block) {
+    if ((uintptr_t)block - (uintptr_t)room.bytes >= sizeof room.bytes)
+        free(block);
+}
+
 static void lock(void) {
     pthread_mutex_lock(&current.mutex);
 }
@@ -151,6 +171,7 @@ static void forget_sentinel(void) {
 int mp__current_become(const struct process_shared *process) {
     struct process_shared *self = &current.self;
     mp__member_ref maker = process->maker;
+    atomic_store(&room.used, 0); /* what was ours as our parent's copy is replaced now */
     int code = copy_process(self, process);
     if (code == 0 && !mp__member_is_alive(maker))
         code = MP_EWORKER;

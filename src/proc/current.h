@@ -11,6 +11,11 @@ struct process_shared *mp__current(void);
 bool mp__current_is_handle(const void *process); /* ours or our parent's? */
 bool mp__current_is_parent(const void *process);
 
+/* Memory of handles, 16-byte aligned: NULL when there is none. As long as it is small it comes from
+ * a page that a forked child copies anyway. */
+void *mp__current_alloc(size_t size);
+void mp__current_free(void *block);
+
 /* The number of the next child that gets a name from us: 1, 2... */
 unsigned mp__current_count(void);
 

@@ -7,8 +7,7 @@
  * go before through the spare's channel. The server reaps, and writes the codes of those that were
  * killed.
  *
- *     word of a spare     EMPTY --server, forks--> IDLE --client--> TAKEN --spare-->
- * LEFT
+ *     word of a spare     EMPTY --server--> IDLE --client--> TAKEN --spare--> LEFT
  *
  * The word carries a ticket: whoever holds an old one (a spare of a dead server) changes nothing.
  */
@@ -31,11 +30,11 @@ enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN, MP__SPA
 #define MP__SPARE_STATE_BITS 2
 
 struct spare_shared {
-    _Atomic uint32_t word;       /* ticket << 2 | enum mp__spare_state; the spare sleeps on it */
+    /* ticket << 2 | enum mp__spare_state; the spare sleeps on it; a cache line each */
+    _Alignas(64) _Atomic uint32_t word;
     _Atomic int32_t pid;         /* of the spare; written before IDLE */
     _Atomic uint64_t launch;     /* mp__launch_name of what to start; written before TAKEN */
     _Atomic uint32_t has_parcel; /* descriptors wait in its channel; written before TAKEN */
-    _Alignas(64) char end[];     /* a cache line each */
 };
 
 struct forkserver_shared {
@@ -44,7 +43,7 @@ struct forkserver_shared {
     _Atomic uint32_t bell;   /* counts spares that became IDLE and forks that failed */
     _Atomic int32_t refusal; /* -errno of the last fork that failed; 0 since none did */
     _Atomic uint32_t ticket; /* the last one given out */
-    _Alignas(64) struct spare_shared spares[MP__SPARE_MAX];
+    struct spare_shared spares[MP__SPARE_MAX];
 };
 
 static inline uint32_t mp__spare_word(uint32_t ticket, enum mp__spare_state state) {

@@ -39,9 +39,9 @@ struct mp__launch {
     uint32_t use; /* which use of the record */
 };
 
-int mp__launch_take(struct mp__launch *out,
-                    struct process_shared *process); /* with a reserved member; 0, -EAGAIN */
-void mp__launch_free(struct mp__launch launch);      /* by the taker; 0 record: nothing */
+/* Take one, with a reserved member; 0, -EAGAIN. */
+int mp__launch_take(struct mp__launch *out, struct process_shared *process);
+void mp__launch_free(struct mp__launch launch); /* by the taker; 0 record: nothing */
 
 /* A number for it that other processes understand: offset in the arena << 16 | use. */
 uint64_t mp__launch_name(struct mp__launch launch);
@@ -50,8 +50,8 @@ static inline uint64_t mp__launch_name_offset(uint64_t name) {
     return name >> 16;
 }
 
-/* Write the exit code down, unless that was done: by the child before its end; by whoever reaped it,
- * which somebody may await. */
+/* Write the exit code down, unless that was done: by the child before its end; by whoever reaped
+ * it, which somebody may await. */
 void mp__launch_end(struct mp__launch launch, int code);
 void mp__launch_bury(struct mp__launch launch, int code);
 bool mp__launch_code(struct mp__launch launch, int *code);

@@ -66,7 +66,7 @@ static bool is_private(const struct process_shared *process) {
 
 static void free_bytes(const struct process_shared *process, char *data) {
     if (is_private(process))
-        free(data);
+        mp__current_free(data);
     else
         mp__heap_free(data);
 }
@@ -75,7 +75,7 @@ int mp__process_set_part(struct process_shared *process, enum mp__process_part p
                          const void *data, size_t size) {
     if (!is_private(process) && !mp__self())
         return -ENOMEM;
-    char *copy = is_private(process) ? malloc(size + 1) : mp__heap_alloc(size + 1);
+    char *copy = is_private(process) ? mp__current_alloc(size + 1) : mp__heap_alloc(size + 1);
     if (!copy)
         return -ENOMEM;
     if (size > 0)
