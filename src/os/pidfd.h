@@ -5,8 +5,8 @@
 
 #include <sys/types.h>
 
-/* Readable when the process has ended, close-on-exec: descriptor or -errno; -ENOSYS: not here (another system,
- * an old kernel, a sandbox, valgrind). */
+/* Readable when the process has ended, close-on-exec: descriptor or -errno; -ENOSYS: not here
+ * (another system, an old kernel, a sandbox, valgrind). */
 int mp__pidfd_open(pid_t pid);
 int mp__pidfd_signal(int pidfd, int signal); /* to that process and no later one; 0 or -errno */
 

@@ -1,10 +1,10 @@
 /* A descriptor that becomes readable when a process has ended.
  * SPDX-License-Identifier: MIT
  *
- * A pidfd where the kernel has it, else the read end of a pipe whose write end only the child holds. Use:
- * prepare; make the child (it keeps `child_end` open for life when that is >= 0); begin in the
- * parent. Two starts at once need a lock around that: a sibling forked in between would hold the
- * other one's child end, too. */
+ * A pidfd where the kernel has it, else the read end of a pipe whose write end only the child
+ * holds. Use: prepare; make the child (it keeps `child_end` open for life when that is >= 0);
+ * begin in the parent. Two starts at once need a lock around that: a sibling forked in between
+ * would hold the other one's child end, too. */
 #ifndef MP__OS_SENTINEL_H
 #define MP__OS_SENTINEL_H
 

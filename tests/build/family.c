@@ -46,8 +46,6 @@ int main(int argc, char **argv) {
     for (int i = 0; i < job.count; i++)
         job.numbers[i] = i;
     int failures = 0;
-    if (argc == 2) /* --alone: no other process */
-        return add_numbers(&job, sizeof job) != 0;
     for (mp_start_method method = MP_FORK; method <= MP_FORKSERVER; method++)
         failures += run(method, &job) < 0;
     mp_queue_free(job.queue);

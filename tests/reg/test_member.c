@@ -421,7 +421,7 @@ static void start_stopping_and_die(void *arg) {
     raise(SIGKILL);
 }
 
-/* Stopped in the middle of entering, its place given up and given to another: it changes nothing. */
+/* Stopped in the middle of entering, its place given up and to another: it changes nothing. */
 static void test_late_child_leaves_the_next_in_its_slot_alone(void **state) {
     (void)state;
     struct board *board = new_board();
