@@ -18,15 +18,23 @@ void mp__robust_init(struct mp__robust *mutex) {
 }
 
 /* Made consistent at once: should we die before we have repaired, the next one is told again. */
-int mp__robust_lock(struct mp__robust *mutex) {
-    int error = pthread_mutex_lock(&mutex->mutex);
-    if (error == 0)
-        return 0;
-    assert(error == EOWNERDEAD);
+static int end_lock(struct mp__robust *mutex, int error) {
     if (error != EOWNERDEAD)
         return -error;
     pthread_mutex_consistent(&mutex->mutex);
     return MP_EOWNERDEAD;
+}
+
+int mp__robust_lock(struct mp__robust *mutex) {
+    int error = pthread_mutex_lock(&mutex->mutex);
+    assert(error == 0 || error == EOWNERDEAD);
+    return end_lock(mutex, error);
+}
+
+int mp__robust_try(struct mp__robust *mutex) {
+    int error = pthread_mutex_trylock(&mutex->mutex);
+    assert(error == 0 || error == EOWNERDEAD || error == EBUSY);
+    return end_lock(mutex, error);
 }
 
 void mp__robust_unlock(struct mp__robust *mutex) {

@@ -15,6 +15,7 @@
 #include "os/futex.h"
 #include "os/random.h"
 #include "os/sentinel.h"
+#include "reg/label.h"
 #include "shm/arena.h"
 
 #define AUTHKEY_BYTES 32
@@ -88,6 +89,8 @@ static int refresh(void) {
     atomic_store(&current.self.member, self);
     atomic_store(&current.self.pid, (int32_t)getpid());
     atomic_store(&current.self.kind, MP__KIND_PROCESS);
+    mp__label_set(self, atomic_load(&current.self.parts[MP__PART_NAME].data),
+                  current.self.is_daemon);
     return 0;
 }
 

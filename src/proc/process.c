@@ -15,6 +15,7 @@
 #include "proc/children.h"
 #include "proc/context.h"
 #include "proc/current.h"
+#include "reg/label.h"
 #include "reg/thread.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
@@ -404,6 +405,8 @@ int mp_process_set_name(mp_process *process, const char *name) {
     int code = check_changeable(process, "mp_process_set_name");
     if (code == 0)
         code = mp__process_set_part(mp__process_of(process), MP__PART_NAME, name, strlen(name));
+    if (code == 0 && mp__current_is_handle(process))
+        mp__label_set(mp__member_self(), name, mp__process_of(process)->is_daemon);
     return code;
 }
 

@@ -6,6 +6,8 @@
  * simply done again. */
 #include "reg/recover.h"
 
+#include <errno.h>
+
 #include "base/point.h"
 #include "mp/base.h"
 #include "os/futex.h"
@@ -58,14 +60,8 @@ static bool is_gone(mp__member_ref ref) {
     return mp__status_ref(status, index) != ref || mp__status_state(status) == MP__MEMBER_FREE;
 }
 
-/* A recovery that needs another one first cannot have it: the outer one holds the mutex. */
-bool mp__recover_member(mp__member_ref ref) {
-    if (!mp__registry || ref == 0 || is_gone(ref))
-        return true;
-    if (dying != 0 || mp__member_is_alive(ref))
-        return false;
-    (void)mp__robust_lock(
-        &mp__registry->recover); /* the last one died in it: done again, when it is asked for */
+/* The recover mutex is ours. If its last holder died in it: done again, when it is asked for. */
+static bool recover_locked(mp__member_ref ref) {
     bool is_dead = !mp__member_is_alive(ref);
     dying = ref;
     if (is_dead && !is_gone(ref) && !mp__member_give_up(ref))
@@ -76,19 +72,54 @@ bool mp__recover_member(mp__member_ref ref) {
     return is_dead;
 }
 
+/* A recovery that needs another one first cannot have it: the outer one holds the mutex. */
+bool mp__recover_member(mp__member_ref ref) {
+    if (!mp__registry || ref == 0 || is_gone(ref))
+        return true;
+    if (dying != 0 || mp__member_is_alive(ref))
+        return false;
+    (void)mp__robust_lock(&mp__registry->recover);
+    return recover_locked(ref);
+}
+
+/* Whoever has a deadline must not wait for a recovery that is stopped. */
+static bool recover_if_free(mp__member_ref ref) {
+    if (dying != 0 || is_gone(ref) || mp__member_is_alive(ref) ||
+        mp__robust_try(&mp__registry->recover) == -EBUSY)
+        return false;
+    return recover_locked(ref);
+}
+
 bool mp__recover_thread_owner(uint32_t thread) {
     if (thread == 0 || thread >= MP__THREAD_MAX)
         return true;
     return mp__recover_member(atomic_load(&mp__thread_at(thread)->member));
 }
 
-void mp__recover_all(void) {
+static void recover_each(bool (*recover)(mp__member_ref ref)) {
     uint32_t high = mp__registry ? atomic_load(&mp__registry->member_high) : 0;
     for (uint32_t i = 1; i <= high; i++) {
         uint64_t status = atomic_load(&mp__member_at(i)->status);
         if (mp__status_state(status) != MP__MEMBER_FREE)
-            mp__recover_member(mp__status_ref(status, i));
+            (void)recover(mp__status_ref(status, i));
     }
+}
+
+void mp__recover_all(void) {
+    recover_each(mp__recover_member);
+}
+
+/* Between two looks round: with the longest slice of a sleep less than a second. */
+#define LOOK_PAUSE (MP__SECOND / 10)
+
+void mp__recover_look_round(void) {
+    if (!mp__registry)
+        return;
+    mp__time now = mp__now();
+    mp__time last = atomic_load(&mp__registry->looked_round);
+    if (now - last >= LOOK_PAUSE &&
+        atomic_compare_exchange_strong(&mp__registry->looked_round, &last, now))
+        recover_each(recover_if_free);
 }
 
 bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg) {
@@ -160,6 +191,8 @@ static int sleep_slice(_Atomic uint32_t *word, uint32_t expected, uint32_t owner
     last_sleep.word = word;
     last_sleep.expected = expected;
     last_sleep.slice = code == MP_ETIMEDOUT ? slice : 0;
+    if (code == MP_ETIMEDOUT)
+        mp__recover_look_round();
     return code == MP_ETIMEDOUT && until == deadline ? MP_ETIMEDOUT : 0;
 }
 

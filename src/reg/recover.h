@@ -15,6 +15,9 @@
 bool mp__recover_member(mp__member_ref ref);
 bool mp__recover_thread_owner(uint32_t thread); /* the same for the process of that thread */
 void mp__recover_all(void); /* look at every slot; costs a little for each living member */
+/* The same for those who sleep for nobody in particular: one of them in 0.1 s does it, and leaves
+ * it to whoever is at it already. */
+void mp__recover_look_round(void);
 
 /* Call `enter` while nobody is recovered, unless that member is dead: for who begins to work in its
  * blocks, and says in `enter` where its recovery finds and ends him. false: dead, not called. */

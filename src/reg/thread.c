@@ -36,6 +36,7 @@ void mp__thread_free(struct thread_shared *record) {
     atomic_store(&record->wait_state, MP__WAIT_NONE);
     atomic_store(&record->wait_on, 0);
     atomic_store(&record->wait_ticket, 0);
+    atomic_store(&record->blocked_on, 0);
     record->holding_count = 0;
     MP__POINT("thread.free.cleared");
     atomic_store(&record->member, 0);

@@ -21,8 +21,8 @@ struct holdings_chunk_shared; /* overflow, see reg/holding.c */
 struct thread_shared {
     _Alignas(64) _Atomic uint64_t member; /* mp__member_ref of its process; 0: the record is free */
     uint32_t index;                       /* of this record */
-    _Atomic uint32_t
-        wait_state; /* MP__WAIT_*: the word a waiter of a condition or barrier sleeps on */
+    _Atomic uint32_t wait_state; /* the word a waiter of a condition or barrier sleeps on: stamp of
+                                    this wait << 2 | enum mp__wait_state */
     _Atomic uint64_t wait_on;     /* the object it waits for, as an arena pointer; 0 none */
     _Atomic uint64_t wait_ticket; /* order of arrival, or generation, as that object defines */
     uint32_t holding_count; /* entries in use from the bottom, holes included; this thread's */
@@ -30,6 +30,8 @@ struct thread_shared {
     _Atomic(struct holdings_chunk_shared *) more; /* holdings beyond the inline ones; NULL none */
     _Atomic uint64_t
         holdings[MP__HOLDINGS_INLINE]; /* kind << 56 | pointer; 0 empty; written before taking */
+    _Atomic uint64_t blocked_on;    /* what it waits for right now, see reg/blocked.h; 0 nothing */
+    _Atomic uint64_t blocked_count; /* how often it has, so that two waits can be told apart */
 };
 
 enum mp__wait_state { MP__WAIT_NONE, MP__WAIT_WAITING, MP__WAIT_NOTIFIED };
