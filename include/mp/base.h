@@ -67,7 +67,8 @@
     X(MP_ENOTMAIN, -5022, "RuntimeError", "mp_freeze_support() was not called first in main()")    \
     X(MP_EFOREIGN, -5023, "AssertionError", "belongs to another process")                          \
     X(MP_EDAEMON, -5024, "AssertionError", "daemonic processes have no children")                  \
-    X(MP_ENOTPASSED, -5025, "", "the connection was not given to this process")
+    X(MP_ENOTPASSED, -5025, "", "the connection was not given to this process")                    \
+    X(MP_EDEADLK, -5026, "", "threads wait for each other's locks")
 
 enum mp_error {
 #define MP__ERROR_ENUM(name, value, exception, sentence) name = value,

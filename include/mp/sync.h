@@ -57,10 +57,24 @@ MP_BEGIN_DECLS
 int mp_lock_new(mp_lock **out, mp_context *context);
 int mp_rlock_new(mp_lock **out, mp_context *context);
 
+typedef struct mp_lock_options {
+    bool recursive;       /* an RLock */
+    bool detect_deadlock; /* acquire returns MP_EDEADLK; for locks that only their holders release
+                           */
+    const char *name;     /* in messages and mp_family_dump: the first 53 bytes; copied; or NULL */
+} mp_lock_options;
+
+/* Make a lock as the options say; NULL: as mp_lock_new.
+ * returns  0; -ENOMEM
+ * owns     end it with mp_lock_free */
+int mp_lock_new_with(mp_lock **out, mp_context *context, const mp_lock_options *options);
+
 /* Take the lock.
  * returns  0; MP_EOWNERDEAD: it is held now, but its last owner died holding it: look at what it
  *          guards, this is said only once; MP_ETIMEDOUT: not held; MP_EINVAL: an RLock taken 2^32
- *          times
+ *          times; MP_EDEADLK, where its options ask for it: not held, the threads of a cycle wait
+ *          for each other's locks (or this one for its own), with a time limit or without. One of
+ *          them is told, at once, who holds what. Release what you hold, then try again
  * blocks   until it is free; on a Lock that this thread holds itself too
  * python   acquire(block, timeout) */
 int mp_lock_acquire(mp_lock *lock, double timeout);

@@ -4,7 +4,9 @@
 
 #include "mp/base.h"
 #include "os/futex.h"
+#include "reg/blocked.h"
 #include "reg/recover.h"
+#include "sync/deadlock.h"
 #include "sync/spin.h"
 
 /* Also when others sleep: whoever went to sleep for the waiters bit alone would leave it set behind
@@ -27,14 +29,17 @@ static bool is_given_up(struct mp__guard *guard) {
            mp__guard_owner(guard) != 0;
 }
 
-/* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT. */
-static int sleep_while_held(struct mp__guard *guard, uint32_t word, mp__time deadline) {
+/* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT; MP_EDEADLK. */
+static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self, uint32_t word,
+                            mp__time deadline) {
     uint32_t marked = word | MP__GUARD_WAITERS;
     if (word != marked &&
         !atomic_compare_exchange_strong_explicit(&guard->word, &word, marked, memory_order_relaxed,
                                                  memory_order_relaxed))
         return 0;
     MP__POINT("guard.acquire.announced");
+    if (mp__deadlock_find(self) == MP_EDEADLK)
+        return MP_EDEADLK;
     int code = mp__sleep(&guard->word, marked, marked & MP__GUARD_OWNER, deadline);
     MP__POINT("guard.acquire.woken");
     return code;
@@ -42,7 +47,7 @@ static int sleep_while_held(struct mp__guard *guard, uint32_t word, mp__time dea
 
 /* Whoever has slept leaves the waiters bit set behind it, also when it takes the lock or gives up:
  * it cannot know whether it was the last, and the wake-up it got may have been the only one. */
-int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
+static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
     uint32_t keep = 0;
     for (;;) {
         uint32_t word = deadline > 0 ? spin_while_held(guard) : atomic_load(&guard->word);
@@ -54,11 +59,28 @@ int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time
             MP__POINT("guard.acquire.taken");
             return word & MP__GUARD_DEAD ? MP_EOWNERDEAD : 0;
         }
-        if (deadline > 0 && sleep_while_held(guard, word, deadline) != MP_ETIMEDOUT)
+        int code = deadline > 0 ? sleep_while_held(guard, self, word, deadline) : MP_ETIMEDOUT;
+        if (code == 0)
             keep = MP__GUARD_WAITERS;
-        else if (is_given_up(guard))
-            return MP_ETIMEDOUT;
+        else if (code == MP_EDEADLK || is_given_up(guard))
+            return code;
     }
+}
+
+static int wait_marked(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
+                       uint64_t marks) {
+    uint64_t before = mp__blocked_begin(self, guard, MP__BLOCKED_GUARD | marks);
+    int code = wait_until_mine(guard, self, deadline);
+    mp__blocked_end(self, before);
+    return code;
+}
+
+int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
+    return wait_marked(guard, self, deadline, 0);
+}
+
+int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
+    return wait_marked(guard, self, deadline, MP__BLOCKED_TELLS);
 }
 
 bool mp__guard_release_slow(struct mp__guard *guard, struct thread_shared *self) {

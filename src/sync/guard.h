@@ -40,9 +40,11 @@ static inline uint32_t mp__guard_owner(const struct mp__guard *guard) {
 }
 
 /* The slow halves. wait: the holding is written; 0, MP_EOWNERDEAD, MP_ETIMEDOUT (the holding is
- * still there). wake: somebody may sleep, or it is not ours after all (false: nothing was done, the
+ * still there). wait_telling: also MP_EDEADLK as MP_ETIMEDOUT, with its detail (sync/deadlock.h).
+ * release_slow: somebody may sleep, or it is not ours after all (false: nothing was done, the
  * holding is still there). */
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
+int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
 bool mp__guard_release_slow(struct mp__guard *guard, struct thread_shared *self);
 
 /* Take it if it is free: 0; MP_ETIMEDOUT: it is not, or died with its owner (then acquire tells).

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -13,12 +14,14 @@
 
 void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     lock->is_recursive = is_recursive;
+    lock->detects_deadlock = false;
+    memset(lock->name, 0, sizeof lock->name);
     lock->depth = 0;
     atomic_init(&lock->guard.word, 0);
     atomic_store_explicit(&lock->kind, MP__KIND_LOCK, memory_order_release);
 }
 
-static int make_lock(mp_lock **out, bool is_recursive, const char *function) {
+static int make_lock(mp_lock **out, const mp_lock_options *options, const char *function) {
     if (!out)
         return mp__fail(MP_EINVAL, "%s: out is NULL", function);
     if (!mp__self())
@@ -26,7 +29,10 @@ static int make_lock(mp_lock **out, bool is_recursive, const char *function) {
     struct lock_shared *lock = mp__heap_alloc(sizeof *lock);
     if (!lock)
         return -ENOMEM;
-    mp__lock_init(lock, is_recursive);
+    mp__lock_init(lock, options->recursive);
+    lock->detects_deadlock = options->detect_deadlock;
+    if (options->name)
+        memcpy(lock->name, options->name, strnlen(options->name, sizeof lock->name - 1));
     MP__POINT("lock.new.filled");
     mp__heap_publish(lock);
     *out = lock;
@@ -35,12 +41,18 @@ static int make_lock(mp_lock **out, bool is_recursive, const char *function) {
 
 int mp_lock_new(mp_lock **out, mp_context *context) {
     (void)context;
-    return make_lock(out, false, __func__);
+    return make_lock(out, &(mp_lock_options){.recursive = false}, __func__);
 }
 
 int mp_rlock_new(mp_lock **out, mp_context *context) {
     (void)context;
-    return make_lock(out, true, __func__);
+    return make_lock(out, &(mp_lock_options){.recursive = true}, __func__);
+}
+
+int mp_lock_new_with(mp_lock **out, mp_context *context, const mp_lock_options *options) {
+    static const mp_lock_options defaults;
+    (void)context;
+    return make_lock(out, options ? options : &defaults, __func__);
 }
 
 /* An RLock that is ours already. */
@@ -63,7 +75,8 @@ static int wait_for_lock(struct lock_shared *lock, struct thread_shared *self, d
     mp__time deadline;
     int code = mp__deadline(&deadline, timeout);
     if (code == 0)
-        code = mp__guard_wait(&lock->guard, self, deadline);
+        code = lock->detects_deadlock ? mp__guard_wait_telling(&lock->guard, self, deadline)
+                                      : mp__guard_wait(&lock->guard, self, deadline);
     if (code < 0 && code != MP_EOWNERDEAD) {
         mp__unhold(self, MP__HOLDING_LOCK, lock);
         return code == MP_ETIMEDOUT

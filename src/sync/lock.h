@@ -11,9 +11,13 @@
 #include "sync/guard.h"
 #include "sync/kind.h"
 
+#define MP__LOCK_NAME_BYTES 54 /* of a name, its 0 included; the rest is left out */
+
 struct lock_shared {
     _Alignas(16) mp__kind_word kind;     /* MP__KIND_LOCK */
-    uint32_t is_recursive;               /* RLock; never changes */
+    bool is_recursive;                   /* RLock; never changes, as the next two */
+    bool detects_deadlock;               /* who waits in a cycle gets MP_EDEADLK */
+    char name[MP__LOCK_NAME_BYTES];      /* for messages; "" none */
     _Alignas(64) struct mp__guard guard; /* who holds it; a line of its own */
     uint32_t depth;                      /* RLock: how often the owner has taken it; the owner's */
 };
