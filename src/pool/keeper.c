@@ -16,11 +16,27 @@ enum {
     TICK_TIMED = 5,    /* ms between looks at the time limits of tasks */
     TICK_TROUBLE = 10, /* ms, while something has to be tried again */
     STARTS_MAX = 10,   /* failed ones in a row before a pool without workers is broken */
+    FLUSH_TURNS = 20,  /* ms to wait for whoever prints */
     GRACE_MS = 500     /* from SIGTERM to SIGKILL */
 };
 
 static uint32_t state_of(const struct pool_local *local) {
     return atomic_load(&local->shared->state);
+}
+
+/* What a forked worker inherits in stdout it would print again at its end; so nobody prints between
+ * the flush and the fork. But other streams are left alone, and a printer that is stuck is not
+ * waited for: replacing a worker must not depend on a thread that waits for input, or for the reader
+ * of its output, with its stream locked. */
+static bool flush_output(void) {
+    for (int turn = 0; turn < FLUSH_TURNS; turn++) {
+        if (ftrylockfile(stdout) == 0) {
+            fflush(stdout);
+            return true;
+        }
+        poll(NULL, 0, 1);
+    }
+    return false;
 }
 
 int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
@@ -37,10 +53,10 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     int code = mp_process_new(&process, local->context, &options);
     if (code < 0)
         return code;
-    /* What another thread prints between the flush and the fork would be printed twice. */
-    flockfile(stdout);
+    bool is_locked = flush_output();
     code = mp__process_launch(process);
-    funlockfile(stdout);
+    if (is_locked)
+        funlockfile(stdout);
     if (code == 0)
         local->seats[seat] = (struct mp__seat){.process = process, .is_unconfirmed = true};
     else

@@ -227,6 +227,7 @@ static void end_launched(struct pool_local *local) {
 static int start_workers(struct pool_local *local) {
     uint32_t count = local->shared->worker_count;
     int code = 0;
+    fflush(NULL); /* as mp_process_start */
     for (uint32_t i = 0; i < count && code == 0; i++)
         code = mp__keeper_launch(local, i);
     for (uint32_t i = 0; i < count && code == 0; i++) {

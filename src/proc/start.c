@@ -180,7 +180,6 @@ int mp__process_launch(mp_process *process) {
         return code;
     mp__exit_watch();
     (void)mp_active_children(NULL, 0); /* as Python: a start reaps the ended */
-    fflush(NULL); /* else a forked child would write it again, and others before us */
     return mp__start_child(shared, start_by_method);
 }
 
@@ -258,6 +257,7 @@ int mp__process_confirm(mp_process *process) {
 }
 
 int mp_process_start(mp_process *process) {
+    fflush(NULL); /* else a forked child would write it again, and others before us */
     int code = mp__process_launch(process);
     return code < 0 ? code : mp__process_confirm(process);
 }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,29 @@ static void test_exactly_the_items_that_crash_fail(void **state) {
     check_deaths(pool, 1);
     check_deaths(pool, 40);
     check_deaths(pool, 7);
+    mp_pool_free(pool);
+}
+
+static void *wait_for_input(void *arg) {
+    char line[10];
+    return fgets(line, sizeof line, arg);
+}
+
+static void test_worker_is_replaced_while_a_thread_waits_for_input(void **state) {
+    (void)state;
+    int ends[2];
+    pthread_t reader;
+    assert_int_equal(pipe(ends), 0);
+    FILE *stream = fdopen(ends[0], "r");
+    mp_pool *pool = make_pool(1);
+    assert_int_equal(pthread_create(&reader, NULL, wait_for_input, stream), 0);
+    MPT_UNTIL(ftrylockfile(stream) != 0 || (funlockfile(stream), false));
+    MPT_CODE(mp_pool_apply(pool, die, NULL, 0, NULL, 0, NULL), MP_EWORKER);
+    check_echo(pool, 6);
+    assert_int_equal(write(ends[1], "\n", 1), 1);
+    pthread_join(reader, NULL);
+    fclose(stream);
+    close(ends[1]);
     mp_pool_free(pool);
 }
 
@@ -411,6 +435,7 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_task_that_ends_its_worker_fails_with_the_r
                  MPT_EACH_METHOD(test_idle_worker_is_killed_fifty_times),
                  MPT_EACH_METHOD(test_map_goes_on_while_workers_are_killed),
                  MPT_EACH_METHOD(test_exactly_the_items_that_crash_fail),
+                 MPT_EACH_METHOD(test_worker_is_replaced_while_a_thread_waits_for_input),
                  MPT_EACH_METHOD(test_map_ends_when_every_item_kills_its_worker),
                  MPT_EACH_METHOD(test_item_whose_worker_died_is_tried_again),
                  MPT_EACH_METHOD(test_items_over_their_time_fail_alone),
