@@ -25,9 +25,9 @@ static uint32_t state_of(const struct pool_local *local) {
 }
 
 /* What a forked worker inherits in stdout it would print again at its end; so nobody prints between
- * the flush and the fork. But other streams are left alone, and a printer that is stuck is not
- * waited for: replacing a worker must not depend on a thread that waits for input, or for the reader
- * of its output, with its stream locked. */
+ * the flush and the fork. Other streams are left alone, and a printer that is stuck is not waited
+ * for: replacing a worker must not depend on a thread that waits for input, or for the reader of
+ * its output, with its stream locked. */
 static bool flush_output(void) {
     for (int turn = 0; turn < FLUSH_TURNS; turn++) {
         if (ftrylockfile(stdout) == 0) {
