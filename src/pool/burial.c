@@ -35,7 +35,7 @@ static void describe_end(const struct death *death, char *out, size_t capacity) 
 /* Sentences are kept for the lowest item only, as its code is what get returns. */
 static void explain_item(struct job_shared *job, uint64_t item, const char *sentence) {
     char who[32] = "the task";
-    if (item >= job->errand.detail_item)
+    if (item >= job->errand.detail_item || atomic_load(&job->state) != MP__JOB_PENDING)
         return;
     job->errand.detail_item = item;
     if (!job->is_apply)

@@ -211,7 +211,7 @@ static void abandon(struct pool_local *local, struct job_shared *job, int code,
         return;
     job->errand.abandoned_code = code;
     free(job->errand.abandoned_detail);
-    job->errand.abandoned_detail = strdup(detail);
+    job->errand.abandoned_detail = detail ? strdup(detail) : NULL;
     if (atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED))
         mp__job_announce(local->shared, job);
 }
@@ -243,5 +243,7 @@ const char *mp__job_detail(const struct job_shared *job) {
         return "";
     if (atomic_load(&job->state) == MP__JOB_DONE)
         detail = sentence_of_task(job) ? sentence_of_task(job) : job->errand.detail;
+    else if (code == MP_ECANCELED)
+        detail = "the pool was terminated";
     return detail ? detail : mp_strerror(code); /* no memory for a sentence */
 }

@@ -106,7 +106,7 @@ void mp__job_erase(struct job_shared *job);               /* at once: nobody kno
 void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);
-/* What is pending ends with this code. */
+/* What is pending ends with this code; `detail` may be NULL when that says it all. */
 void mp__job_abandon_all(struct pool_local *local, int code, const char *detail);
 /* Workers and threads are gone, the pool will be: free all jobs but those that the user still has.
  */

@@ -298,7 +298,7 @@ static int wait_for_word(_Atomic uint32_t *ended, mp__time deadline) {
 }
 
 static void terminate(struct pool_local *local) {
-    end_all_jobs(local, MP_ECANCELED, "the pool was terminated");
+    end_all_jobs(local, MP_ECANCELED, NULL);
     wait_for_word(&local->keeper_ended, MP__NEVER);
 }
 
