@@ -25,7 +25,8 @@
  *     mp_condition_wait         it is skipped; a notify it had been given goes to another waiter
  *     holding a condition       one of those who wait or acquire gets MP_EOWNERDEAD and the lock
  *     event set, clear, wait    it is set or not, never in between; waiters see it within a second
- *     mp_barrier_wait           its arrival is taken back: one more has to come
+ *     mp_barrier_wait           its arrival is taken back: one more has to come. With
+ *                               break_on_death, or between waits: all others get MP_EBROKEN
  *     a barrier's action        the barrier is broken: all get MP_EBROKEN
  *     release, notify, reset    finished or not begun; the others go on within a second
  *
@@ -172,6 +173,9 @@ typedef struct mp_barrier_options {
     const void *arg;                       /* for action, copied into shared memory; NULL: none */
     size_t arg_size;                       /* bytes of it */
     double timeout;                        /* seconds, for waits with MP_FOREVER; 0: none */
+    bool break_on_death; /* a party's death breaks it: a process that has waited here, since it
+                            was made or last reset, and has ended (killed or not). Who waits gets
+                            MP_EBROKEN with the pid in the detail, within a second */
 } mp_barrier_options;
 
 /* Make a barrier for `parties` threads, 1..16383; options NULL: no action, no timeout.
@@ -183,7 +187,8 @@ int mp_barrier_new(mp_barrier **out, mp_context *context, unsigned parties,
 
 /* Wait until `parties` threads have come; then all go on, and the barrier is as new.
  * returns  0..parties-1, another number for each; MP_EBROKEN: broken before the call, or during it
- *          by abort, reset, an action that failed or died, or any thread's timeout, also its own
+ *          by abort, reset, an action that failed or died, any thread's timeout, also its own, or
+ *          a party's death (break_on_death)
  * blocks   the last to come runs the action, the others wait
  * python   wait(timeout) */
 int mp_barrier_wait(mp_barrier *barrier, double timeout);

@@ -13,6 +13,7 @@
 #include "mp/sync.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,25 +26,11 @@
 #include "sync/kind.h"
 #include "sync/waiters.h"
 
-enum phase { FILLING, ACTING, RELEASING, BREAKING, BROKEN, RESETTING, PHASE_COUNT };
-
 #define FIRST_TICKET \
     (UINT64_C(1) << 32) /* arrivals; below it the numbers that waiters are told \
                          */
 
-static const uint64_t broken_ticket = UINT64_MAX; /* instead of a number */
-
-struct barrier_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_BARRIER */
-    uint32_t parties;                /* how many have to come; never changes, as all not marked */
-    struct mp__guard guard;          /* guards phase and next_ticket */
-    _Atomic uint32_t phase;          /* enum phase */
-    uint64_t next_ticket;            /* of the next to come, from FIRST_TICKET; guarded */
-    double timeout;                  /* seconds, for waits without one; 0 none */
-    struct mp__function action;      /* none, or what one of the threads runs */
-    size_t arg_size;                 /* bytes at arg */
-    _Alignas(16) char arg[];         /* the action's argument */
-};
+#define BROKEN_TICKET (UINT64_C(1) << 63) /* instead of a number; | pid whose death broke it */
 
 static int check_options(unsigned parties, const mp_barrier_options *options) {
     if (parties == 0 || parties >= MP__THREAD_MAX)
@@ -53,7 +40,7 @@ static int check_options(unsigned parties, const mp_barrier_options *options) {
         return mp__fail(MP_EINVAL, "mp_barrier_new: the timeout is %g", options->timeout);
     if (options->arg_size > 0 && !options->arg)
         return mp__fail(MP_EINVAL, "mp_barrier_new: arg is NULL, arg_size is not 0");
-    if (options->arg_size > PTRDIFF_MAX - sizeof(struct barrier_shared))
+    if (options->arg_size > PTRDIFF_MAX / 2)
         return mp__fail(MP_EINVAL, "mp_barrier_new: arg_size is %zu", options->arg_size);
     return 0;
 }
@@ -73,9 +60,13 @@ int mp_barrier_new(mp_barrier **out, mp_context *context, unsigned parties,
         code = mp__function_pack((mp__any_fn)options->action, &action);
     if (code < 0)
         return code;
-    struct barrier_shared *barrier = mp__heap_zalloc(sizeof *barrier + options->arg_size);
+    size_t table = sizeof(struct barrier_shared) + (options->arg_size + 15) / 16 * 16;
+    size_t entries = options->break_on_death ? parties : 0;
+    struct barrier_shared *barrier = mp__heap_zalloc(table + entries * sizeof(struct party_shared));
     if (!barrier)
         return -ENOMEM;
+    if (entries > 0)
+        barrier->known = (struct party_shared *)(void *)((char *)barrier + table);
     barrier->parties = parties;
     barrier->next_ticket = FIRST_TICKET;
     barrier->timeout = options->timeout;
@@ -90,28 +81,93 @@ int mp_barrier_new(mp_barrier **out, mp_context *context, unsigned parties,
     return 0;
 }
 
-static enum phase phase_of(const mp_barrier *barrier) {
-    return (enum phase)atomic_load(&barrier->phase);
+static enum mp__barrier_phase phase_of(const mp_barrier *barrier) {
+    return (enum mp__barrier_phase)atomic_load(&barrier->phase);
 }
 
-static void set_phase(mp_barrier *barrier, enum phase phase) {
+static void set_phase(mp_barrier *barrier, enum mp__barrier_phase phase) {
     atomic_store(&barrier->phase, phase);
 }
 
 /* Do what is left to do in this phase. The guard is ours, or its dead owner's. */
 static void finish_phase(mp_barrier *barrier) {
-    enum phase phase = phase_of(barrier);
-    if (phase != RELEASING && phase != BREAKING && phase != RESETTING)
+    enum mp__barrier_phase phase = phase_of(barrier);
+    if (phase != MP__BARRIER_RELEASING && phase != MP__BARRIER_BREAKING &&
+        phase != MP__BARRIER_RESETTING)
         return;
     MP__POINT("barrier.phase.entered");
-    mp__waiter_notify_all(barrier, phase == RELEASING ? NULL : &broken_ticket);
+    uint32_t killer = phase == MP__BARRIER_BREAKING ? atomic_load(&barrier->killer) : 0;
+    uint64_t ticket = BROKEN_TICKET | killer;
+    mp__waiter_notify_all(barrier, phase == MP__BARRIER_RELEASING ? NULL : &ticket);
     MP__POINT("barrier.phase.told");
-    set_phase(barrier, phase == BREAKING ? BROKEN : FILLING);
+    set_phase(barrier, phase == MP__BARRIER_BREAKING ? MP__BARRIER_BROKEN : MP__BARRIER_FILLING);
 }
 
-static void enter_phase(mp_barrier *barrier, enum phase phase) {
+static void enter_phase(mp_barrier *barrier, enum mp__barrier_phase phase) {
     set_phase(barrier, phase);
     finish_phase(barrier);
+}
+
+/* `killer`: whose death is the reason, 0 another one. */
+static void break_barrier(mp_barrier *barrier, uint32_t killer) {
+    atomic_store(&barrier->killer, killer);
+    MP__POINT("barrier.break.reasoned");
+    enter_phase(barrier, MP__BARRIER_BREAKING);
+}
+
+static int fail_broken(uint32_t killer, const char *text) {
+    if (killer == 0)
+        return mp__fail(MP_EBROKEN, "mp_barrier_wait: %s", text);
+    return mp__fail(MP_EBROKEN, "mp_barrier_wait: %s: process %" PRIu32 ", a party, has died", text,
+                    killer);
+}
+
+static struct party_shared *find_dead(const mp_barrier *barrier) {
+    for (uint32_t i = 0; barrier->known && i < barrier->parties; i++) {
+        mp__member_ref member = atomic_load(&barrier->known[i].member);
+        if (member != 0 && !mp__member_is_alive(member))
+            return &barrier->known[i];
+    }
+    return NULL;
+}
+
+/* With the guard: break it if a party has died. */
+static bool break_if_dead(mp_barrier *barrier) {
+    struct party_shared *dead = find_dead(barrier);
+    if (dead && phase_of(barrier) == MP__BARRIER_FILLING)
+        break_barrier(barrier, (uint32_t)dead->pid);
+    return dead;
+}
+
+/* The entry of a process, else a free one, else the one to be replaced. */
+static struct party_shared *entry_for(mp_barrier *barrier, mp__member_ref self) {
+    struct party_shared *entry = NULL;
+    for (uint32_t i = 0; i < barrier->parties; i++) {
+        mp__member_ref member = atomic_load(&barrier->known[i].member);
+        if (member == self)
+            return &barrier->known[i];
+        if (member == 0 && !entry)
+            entry = &barrier->known[i];
+    }
+    return entry ? entry : &barrier->known[barrier->next_known++ % barrier->parties];
+}
+
+/* With the guard: this process is one whose death matters from now on. */
+static void note_party(mp_barrier *barrier, mp__member_ref self) {
+    struct party_shared *entry = barrier->known ? entry_for(barrier, self) : NULL;
+    if (!entry || atomic_load(&entry->member) == self)
+        return;
+    atomic_store(&entry->member, 0);
+    entry->pid = (uint64_t)mp__member_pid(self);
+    MP__POINT("barrier.party.pid");
+    atomic_store(&entry->member, self);
+    MP__POINT("barrier.party.noted");
+}
+
+static void forget_parties(mp_barrier *barrier) {
+    for (uint32_t i = 0; barrier->known && i < barrier->parties; i++)
+        atomic_store(&barrier->known[i].member, 0);
+    MP__POINT("barrier.party.forgotten");
 }
 
 static int lock_barrier(mp_barrier *barrier, struct thread_shared *self) {
@@ -138,22 +194,27 @@ static int run_action(mp_barrier *barrier) {
 /* 0, 1, 2... in order of arrival. Repeated from any point it keeps that order, for a number is
  * never above the ticket it replaces. */
 static void number_waiters(mp_barrier *barrier) {
-    struct thread_shared *waiter;
-    for (uint64_t number = 0; (waiter = mp__waiter_first(barrier, number)); number++)
-        atomic_store(&waiter->wait_ticket, number);
+    struct mp__waiters waiters;
+    uint64_t number = 0;
+    while (mp__waiter_lowest(&waiters, barrier, number, MP__WAITERS_MAX) > 0)
+        for (uint32_t i = 0; i < waiters.count; i++)
+            atomic_store(&waiters.list[i]->wait_ticket, number++);
     MP__POINT("barrier.phase.numbered");
 }
 
 /* The last to come does not wait. Dying in ACTING breaks the barrier, in RELEASING does not. */
 static int come_last(mp_barrier *barrier, struct thread_shared *self) {
     if (barrier->action.image != 0)
-        set_phase(barrier, ACTING);
+        set_phase(barrier, MP__BARRIER_ACTING);
     MP__POINT("barrier.wait.acting");
     int code = run_action(barrier);
     if (code == 0)
         number_waiters(barrier);
     MP__POINT("barrier.wait.numbered");
-    enter_phase(barrier, code < 0 ? BREAKING : RELEASING);
+    if (code < 0)
+        break_barrier(barrier, 0);
+    else
+        enter_phase(barrier, MP__BARRIER_RELEASING);
     unlock_barrier(barrier, self);
     return code < 0 ? code : (int)barrier->parties - 1;
 }
@@ -163,11 +224,30 @@ static void stop_waiting(mp_barrier *barrier, struct thread_shared *self) {
     if (lock_barrier(barrier, self) < 0)
         return;
     if (mp__waiter_give_up(self)) {
-        atomic_store(&self->wait_ticket, broken_ticket);
+        atomic_store(&self->wait_ticket, BROKEN_TICKET);
         MP__POINT("barrier.stop.told");
-        enter_phase(barrier, BREAKING);
+        break_barrier(barrier, 0);
     }
     unlock_barrier(barrier, self);
+}
+
+/* A party that died breaks it, which ends our wait too. */
+static void look_for_dead(mp_barrier *barrier, struct thread_shared *self) {
+    if (!mp__waiter_waits(self) || !find_dead(barrier) || lock_barrier(barrier, self) < 0)
+        return;
+    if (mp__waiter_waits(self)) /* one that ended after all had come breaks nothing */
+        (void)break_if_dead(barrier);
+    unlock_barrier(barrier, self);
+}
+
+static int sleep_until_told(mp_barrier *barrier, struct thread_shared *self, mp__time deadline) {
+    mp__time slice = 0;
+    int code;
+    do {
+        look_for_dead(barrier, self);
+        code = mp__waiter_sleep_slice(self, &barrier->guard, &slice, deadline);
+    } while (code == -EAGAIN || code == MP_EOWNERDEAD);
+    return code;
 }
 
 static int come_and_wait(mp_barrier *barrier, struct thread_shared *self, mp__time deadline) {
@@ -176,12 +256,12 @@ static int come_and_wait(mp_barrier *barrier, struct thread_shared *self, mp__ti
     if (code < 0)
         return code;
     MP__POINT("barrier.wait.enlisted");
-    if (mp__waiter_sleep(self, &barrier->guard, false, deadline) < 0)
+    if (sleep_until_told(barrier, self, deadline) < 0)
         stop_waiting(barrier, self);
     uint64_t number = atomic_load(&self->wait_ticket);
     mp__waiter_leave(self, MP__HOLDING_BARRIER, barrier);
-    if (number == broken_ticket)
-        return mp__fail(MP_EBROKEN, "mp_barrier_wait: broken while this thread waited");
+    if (number & BROKEN_TICKET)
+        return fail_broken((uint32_t)number, "broken while this thread waited");
     return (int)number;
 }
 
@@ -190,10 +270,12 @@ static int come(mp_barrier *barrier, struct thread_shared *self, mp__time deadli
     if (code < 0)
         return code;
     MP__POINT("barrier.wait.locked");
-    if (phase_of(barrier) == BROKEN) {
+    if (phase_of(barrier) == MP__BARRIER_BROKEN || break_if_dead(barrier)) {
+        uint32_t killer = atomic_load(&barrier->killer);
         unlock_barrier(barrier, self);
-        return mp__fail(MP_EBROKEN, "mp_barrier_wait: the barrier is broken until it is reset");
+        return fail_broken(killer, "the barrier is broken until it is reset");
     }
+    note_party(barrier, atomic_load(&self->member));
     if (mp__waiter_count(barrier) + 1 >= barrier->parties)
         return come_last(barrier, self);
     return come_and_wait(barrier, self, deadline);
@@ -220,24 +302,29 @@ int mp_barrier_wait(mp_barrier *barrier, double timeout) {
     return code < 0 ? code : come(barrier, self, deadline);
 }
 
-static int end_wait(mp_barrier *barrier, const char *function, enum phase phase) {
+static int end_wait(mp_barrier *barrier, const char *function, enum mp__barrier_phase phase) {
     struct thread_shared *self;
     int code = check_barrier(barrier, function, &self);
     if (code == 0)
         code = lock_barrier(barrier, self);
     if (code < 0)
         return code;
-    enter_phase(barrier, phase);
+    if (phase == MP__BARRIER_BREAKING) {
+        break_barrier(barrier, 0);
+    } else {
+        forget_parties(barrier);
+        enter_phase(barrier, phase);
+    }
     unlock_barrier(barrier, self);
     return 0;
 }
 
 int mp_barrier_reset(mp_barrier *barrier) {
-    return end_wait(barrier, __func__, RESETTING);
+    return end_wait(barrier, __func__, MP__BARRIER_RESETTING);
 }
 
 int mp_barrier_abort(mp_barrier *barrier) {
-    return end_wait(barrier, __func__, BREAKING);
+    return end_wait(barrier, __func__, MP__BARRIER_BREAKING);
 }
 
 unsigned mp_barrier_parties(const mp_barrier *barrier) {
@@ -254,7 +341,7 @@ unsigned mp_barrier_n_waiting(const mp_barrier *barrier) {
 bool mp_barrier_broken(const mp_barrier *barrier) {
     if (mp__kind_check(barrier, MP__KIND_BARRIER, __func__, "barrier") < 0)
         return false;
-    return phase_of(barrier) == BROKEN || phase_of(barrier) == BREAKING;
+    return phase_of(barrier) == MP__BARRIER_BROKEN || phase_of(barrier) == MP__BARRIER_BREAKING;
 }
 
 void mp_barrier_free(mp_barrier *barrier) {
@@ -266,7 +353,7 @@ void mp_barrier_free(mp_barrier *barrier) {
 int mp__barrier_check(const mp_barrier *barrier) {
     if (!mp__kind_is(barrier, MP__KIND_BARRIER))
         return mp__fail(MP_ESTATE, "barrier %p: not a barrier", (const void *)barrier);
-    if (phase_of(barrier) >= PHASE_COUNT)
+    if (phase_of(barrier) >= MP__BARRIER_PHASE_COUNT)
         return mp__fail(MP_ESTATE, "barrier %p: in phase %u", (const void *)barrier,
                         (unsigned)phase_of(barrier));
     if (mp__waiter_count(barrier) >= barrier->parties)
@@ -281,8 +368,12 @@ static void recover_barrier(void *object, uint32_t dead_thread) {
     if (!mp__kind_is(barrier, MP__KIND_BARRIER))
         return;
     if (mp__guard_owner(&barrier->guard) == dead_thread) {
-        if (phase_of(barrier) == ACTING)
-            set_phase(barrier, BREAKING);
+        if (phase_of(barrier) == MP__BARRIER_ACTING) {
+            mp__member_ref member = atomic_load(&mp__thread_at(dead_thread)->member);
+            atomic_store(&barrier->killer, (uint32_t)mp__member_pid(member));
+            MP__POINT("barrier.recover.reasoned");
+            set_phase(barrier, MP__BARRIER_BREAKING);
+        }
         finish_phase(barrier);
     }
     mp__guard_recover(&barrier->guard, dead_thread, false);

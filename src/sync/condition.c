@@ -11,14 +11,6 @@
 #include "sync/lock.h"
 #include "sync/waiters.h"
 
-struct condition_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_CONDITION */
-    uint32_t reserved;               /* 0 */
-    struct lock_shared *lock;        /* the user's, or own; never changes */
-    _Atomic uint64_t next_ticket;    /* waiters are served in this order; guarded by the lock */
-    struct lock_shared own;          /* an RLock, when the user gave no lock */
-};
-
 int mp_condition_new(mp_condition **out, mp_context *context, mp_lock *lock) {
     (void)context;
     if (!out)
@@ -129,13 +121,12 @@ int mp_condition_notify(mp_condition *condition, unsigned n) {
     int code = check_owned(condition, __func__, &self);
     if (code < 0)
         return code;
-    while (n > 0) {
-        struct thread_shared *waiter = mp__waiter_first(condition, 0);
-        if (!waiter)
-            return 0;
-        n -= mp__waiter_notify(waiter, condition);
-        MP__POINT("condition.notify.one");
-    }
+    struct mp__waiters waiters;
+    while (n > 0 && mp__waiter_lowest(&waiters, condition, 0, n) > 0)
+        for (uint32_t i = 0; i < waiters.count; i++) {
+            n -= mp__waiter_notify(waiters.list[i], condition);
+            MP__POINT("condition.notify.one");
+        }
     return 0;
 }
 

@@ -53,22 +53,35 @@ static bool has_dead_owner(const struct mp__guard *guard) {
     return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner);
 }
 
+/* Whoever sleeps through a slice looks whether one that was notified in its stead has died. */
+int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
+                           mp__time *slice, mp__time deadline) {
+    uint32_t state = atomic_load(&self->wait_state);
+    if (!is_in(state, MP__WAIT_WAITING))
+        return 0;
+    mp__time now = mp__now();
+    if (deadline <= now)
+        return MP_ETIMEDOUT;
+    *slice = *slice == 0 ? FIRST_SLICE : *slice * 2 < LONGEST_SLICE ? *slice * 2 : LONGEST_SLICE;
+    mp__time until = deadline - now < *slice ? deadline : now + *slice;
+    if (mp__futex_wait(&self->wait_state, state, until) == MP_ETIMEDOUT)
+        mp__recover_look_round();
+    MP__POINT("waiter.sleep.awake");
+    return has_dead_owner(guard) ? MP_EOWNERDEAD : -EAGAIN;
+}
+
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
                      mp__time deadline) {
-    mp__time slice = FIRST_SLICE;
-    uint32_t state;
-    while (is_in(state = atomic_load(&self->wait_state), MP__WAIT_WAITING)) {
-        mp__time now = mp__now();
-        if (deadline <= now)
-            return MP_ETIMEDOUT;
-        mp__time until = deadline - now < slice ? deadline : now + slice;
-        mp__futex_wait(&self->wait_state, state, until);
-        MP__POINT("waiter.sleep.awake");
-        if (has_dead_owner(guard) && tells_death)
-            return MP_EOWNERDEAD;
-        slice = slice * 2 < LONGEST_SLICE ? slice * 2 : LONGEST_SLICE;
-    }
-    return 0;
+    mp__time slice = 0;
+    int code;
+    do
+        code = mp__waiter_sleep_slice(self, guard, &slice, deadline);
+    while (code == -EAGAIN || (code == MP_EOWNERDEAD && !tells_death));
+    return code;
+}
+
+bool mp__waiter_waits(const struct thread_shared *self) {
+    return is_in(atomic_load(&self->wait_state), MP__WAIT_WAITING);
 }
 
 bool mp__waiter_give_up(struct thread_shared *self) {
@@ -77,23 +90,40 @@ bool mp__waiter_give_up(struct thread_shared *self) {
            atomic_compare_exchange_strong(&self->wait_state, &state, MP__WAIT_NONE);
 }
 
+/* Into its place; the highest one falls out when there are more than `most`. */
+static void insert(struct mp__waiters *out, struct thread_shared *record, uint64_t ticket,
+                   uint32_t most) {
+    uint32_t i = out->count < most ? out->count++ : most - 1;
+    for (; i > 0 && out->tickets[i - 1] > ticket; i--) {
+        out->tickets[i] = out->tickets[i - 1];
+        out->list[i] = out->list[i - 1];
+    }
+    out->tickets[i] = ticket;
+    out->list[i] = record;
+}
+
 /* A dead one that asks for it is skipped; one that dies after it was notified passes it on when it
  * is recovered. */
-struct thread_shared *mp__waiter_first(const void *object, uint64_t floor) {
-    struct thread_shared *first = NULL;
-    uint64_t lowest = 0;
+uint32_t mp__waiter_lowest(struct mp__waiters *out, const void *object, uint64_t floor,
+                           uint32_t most) {
     uint32_t high = mp__thread_high();
+    most = most < MP__WAITERS_MAX ? most : MP__WAITERS_MAX;
+    out->count = 0;
     for (uint32_t i = 1; i <= high; i++) {
         struct thread_shared *record = mp__thread_at(i);
         if (!waits_for(record, object))
             continue;
         uint64_t ticket = atomic_load(&record->wait_ticket);
-        if (ticket >= floor && (!first || ticket < lowest) && mp__thread_is_alive(i)) {
-            first = record;
-            lowest = ticket;
-        }
+        bool is_low = out->count < most || ticket < out->tickets[most - 1];
+        if (ticket >= floor && is_low && mp__thread_is_alive(i))
+            insert(out, record, ticket, most);
     }
-    return first;
+    return out->count;
+}
+
+struct thread_shared *mp__waiter_first(const void *object, uint64_t floor) {
+    struct mp__waiters waiters;
+    return mp__waiter_lowest(&waiters, object, floor, 1) > 0 ? waiters.list[0] : NULL;
 }
 
 uint32_t mp__waiter_count(const void *object) {

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  *     waiter                                    who notifies, holding the object's lock
- *     mp__waiter_enlist(self, kind, o, ticket); while ((w = mp__waiter_first(o, 0)))
- *     release the lock;                             mp__waiter_notify(w, o);
+ *     mp__waiter_enlist(self, kind, o, ticket); mp__waiter_lowest(&waiters, o, 0, n);
+ *     release the lock;                         for each: mp__waiter_notify(w, o);
  *     mp__waiter_sleep(self, lock, deadline);
  *     take the lock;
  *     mp__waiter_leave(self, kind, o);
@@ -33,9 +33,24 @@ void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, co
  */
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
                      mp__time deadline);
+/* A part of that, for who has something to look at in between: also -EAGAIN, not yet. *slice: 0 at
+ * first; it grows, up to 0.8 s. */
+int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
+                           mp__time *slice, mp__time deadline);
+bool mp__waiter_waits(const struct thread_shared *self); /* neither notified nor given up */
 bool mp__waiter_give_up(struct thread_shared *self); /* false: it was notified after all */
 
-/* The living waiter with the lowest ticket that is not below `floor`; NULL: none. */
+/* The living waiters with the lowest tickets that are not below `floor`, at most `most` of them, in
+ * order: how many. One pass over all records. */
+#define MP__WAITERS_MAX 64
+struct mp__waiters {
+    struct thread_shared *list[MP__WAITERS_MAX]; /* lowest ticket first */
+    uint64_t tickets[MP__WAITERS_MAX];           /* theirs */
+    uint32_t count;                              /* of them */
+};
+uint32_t mp__waiter_lowest(struct mp__waiters *out, const void *object, uint64_t floor,
+                           uint32_t most);
+/* The first of them; NULL: none. */
 struct thread_shared *mp__waiter_first(const void *object, uint64_t floor);
 uint32_t mp__waiter_count(const void *object);
 /* false: it has just given up. */

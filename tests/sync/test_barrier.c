@@ -6,11 +6,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "mp/shared.h"
 #include "mp/sync.h"
+#include "os/clock.h"
 #include "sync/barrier.h"
 
 struct scene {
@@ -18,7 +20,12 @@ struct scene {
     _Atomic unsigned met[3];        /* how many got this number */
     _Atomic unsigned broken, acted; /* waits that were broken, runs of the action */
     _Atomic unsigned rounds;        /* arrivals in the lockstep test */
+    _Atomic pid_t victim;           /* who is killed */
 };
+
+#define LIMIT (2 * MP__SECOND) /* a death is known within one, and the machine may be busy */
+
+static const mp_barrier_options breaks_on_death = {.break_on_death = true};
 
 static struct scene *open_scene(unsigned parties, const mp_barrier_options *options) {
     struct scene *scene = mp_shared_calloc(1, sizeof *scene);
@@ -331,7 +338,116 @@ static void test_an_abort_is_finished_for_who_dies_in_it(void **state) {
     close_scene(scene);
 }
 
-MPT_MAIN(MPT_CASE(test_a_single_party_does_not_wait),
+static void come_and_die(void *arg) {
+    struct scene *scene = arg;
+    come(scene, 20);
+    kill(getpid(), SIGKILL);
+}
+
+static void wait_for_a_death(void *arg) {
+    struct scene *scene = arg;
+    mp__time before = mp__now();
+    MPT_CODE(mp_barrier_wait(scene->barrier, MP_FOREVER), MP_EBROKEN);
+    MPT_CHECK(mp__now() - before < LIMIT);
+    char pid[40];
+    snprintf(pid, sizeof pid, "process %d, a party", (int)atomic_load(&scene->victim));
+    MPT_CHECK(strstr(mp_error_detail(), pid));
+    scene->broken++;
+}
+
+static void test_a_party_killed_while_it_waits_breaks_it_when_asked(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(3, &breaks_on_death);
+    scene->victim = mpt_fork(come_once, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 1);
+    pid_t other = mpt_fork(wait_for_a_death, scene);
+    MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
+    kill(scene->victim, SIGKILL);
+    assert_int_equal(mpt_join(other), 0);
+    assert_int_equal(mpt_join(scene->victim), -SIGKILL);
+    assert_true(mp_barrier_broken(scene->barrier));
+    wait_for_a_death(scene);
+    close_scene(scene);
+}
+
+/* Not reaped, not recovered by anybody else. */
+static void test_a_party_killed_between_waits_breaks_it_when_asked(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, &breaks_on_death);
+    scene->victim = mpt_fork(come_and_die, scene);
+    come(scene, 20);
+    wait_for_a_death(scene);
+    assert_int_equal(mpt_join(scene->victim), -SIGKILL);
+    MPT_OK(mp_barrier_reset(scene->barrier));
+    assert_false(mp_barrier_broken(scene->barrier));
+    pid_t heir = mpt_fork(come_once, scene);
+    come(scene, 20);
+    assert_int_equal(mpt_join(heir), 0);
+    assert_true(scene->met[0] == 2 && scene->met[1] == 2);
+    close_scene(scene);
+}
+
+static void test_a_party_that_ended_after_all_had_come_breaks_nothing(void **state) {
+    (void)state;
+    pid_t pids[2];
+    struct scene *scene = open_scene(3, &breaks_on_death);
+    for (int i = 0; i < 2; i++)
+        pids[i] = mpt_fork(come_once, scene);
+    come(scene, 20);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mpt_join(pids[i]), 0);
+    assert_false(mp_barrier_broken(scene->barrier));
+    assert_true(scene->met[0] == 1 && scene->met[1] == 1 && scene->met[2] == 1);
+    close_scene(scene);
+}
+
+static void die_noting(void *arg) {
+    mpt_die_at(fatal_point, 1);
+    come(arg, 20);
+}
+
+static void test_death_while_its_process_is_noted_blocks_nobody(void **state) {
+    (void)state;
+    static const char *const points[] = {"barrier.party.pid", "barrier.party.noted"};
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        struct scene *scene = open_scene(2, &breaks_on_death);
+        fatal_point = points[i];
+        assert_int_equal(mpt_join(mpt_fork(die_noting, scene)), -SIGKILL);
+        MPT_CODE(mp_barrier_wait(scene->barrier, 0.01), MP_EBROKEN);
+        MPT_OK(mp_barrier_reset(scene->barrier));
+        pid_t pid = mpt_fork(come_once, scene);
+        come(scene, 20);
+        assert_int_equal(mpt_join(pid), 0);
+        close_scene(scene);
+    }
+}
+
+static void die_resetting(void *arg) {
+    struct scene *scene = arg;
+    mpt_die_at(fatal_point, 1);
+    mp_barrier_reset(scene->barrier);
+}
+
+static void test_reset_by_one_who_dies_in_it_can_be_repeated(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, &breaks_on_death);
+    MPT_OK(mp_barrier_abort(scene->barrier));
+    fatal_point = "barrier.party.forgotten";
+    assert_int_equal(mpt_join(mpt_fork(die_resetting, scene)), -SIGKILL);
+    assert_true(mp_barrier_broken(scene->barrier));
+    MPT_OK(mp_barrier_reset(scene->barrier));
+    pid_t pid = mpt_fork(come_once, scene);
+    come(scene, 20);
+    assert_int_equal(mpt_join(pid), 0);
+    close_scene(scene);
+}
+
+MPT_MAIN(MPT_CASE(test_a_party_killed_while_it_waits_breaks_it_when_asked),
+         MPT_CASE(test_a_party_killed_between_waits_breaks_it_when_asked),
+         MPT_CASE(test_a_party_that_ended_after_all_had_come_breaks_nothing),
+         MPT_CASE(test_death_while_its_process_is_noted_blocks_nobody),
+         MPT_CASE(test_reset_by_one_who_dies_in_it_can_be_repeated),
+         MPT_CASE(test_a_single_party_does_not_wait),
          MPT_CASE(test_bad_arguments_are_refused),
          MPT_CASE(test_each_party_gets_another_number),
          MPT_CASE(test_processes_keep_step),

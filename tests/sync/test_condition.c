@@ -11,7 +11,6 @@
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "os/clock.h"
-#include "reg/recover.h"
 #include "sync/condition.h"
 
 #define LIMIT 2.0 /* seconds: a death is noticed within one, and the machine may be busy */
@@ -315,7 +314,8 @@ static void die_locked(void *arg) {
     wait_for(arg, 20);
 }
 
-/* The first in the queue dies notified; the second gets it, or hears of the death. */
+/* The first in the queue dies notified; the second gets it, or hears of the death, although nobody
+ * but itself looks after the dead. */
 static void pass_on(void (*mortal_body)(void *arg), unsigned told_dead) {
     struct scene *scene = open_scene(false);
     pid_t mortal = mpt_fork(mortal_body, scene);
@@ -326,7 +326,6 @@ static void pass_on(void (*mortal_body)(void *arg), unsigned told_dead) {
     MPT_OK(mp_condition_notify(scene->condition, 1));
     leave(scene);
     assert_int_equal(mpt_join(mortal), -SIGKILL);
-    mp__recover_all();
     mp__time before = mp__now();
     assert_int_equal(mpt_join(heir), 0);
     assert_true(mp__now() - before < (mp__time)(LIMIT * MP__SECOND));
