@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/point.h"
 #include "reg/registry.h"
 
 #define WORDS (MP__LABEL_BYTES / 8)
@@ -23,6 +24,7 @@ void mp__label_set(mp__member_ref member, const char *name, bool is_daemon) {
     atomic_store(&label[0], 0);
     for (unsigned i = 0; i < WORDS; i++)
         atomic_store(&label[i + 1], words[i]);
+    MP__POINT("label.set.written");
     atomic_store(&label[0], member >> 32 << 32 | (is_daemon ? IS_DAEMON : 0));
 }
 

@@ -118,8 +118,10 @@ void mp__recover_look_round(void) {
     mp__time now = mp__now();
     mp__time last = atomic_load(&mp__registry->looked_round);
     if (now - last >= LOOK_PAUSE &&
-        atomic_compare_exchange_strong(&mp__registry->looked_round, &last, now))
+        atomic_compare_exchange_strong(&mp__registry->looked_round, &last, now)) {
+        MP__POINT("recover.look.taken");
         recover_each(recover_if_free);
+    }
 }
 
 bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg) {

@@ -8,18 +8,8 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "shm/heap.h"
-#include "share/owned.h"
+#include "share/array.h"
 #include "share/typecode.h"
-
-struct array_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_ARRAY */
-    char typecode;                   /* as in mp/shared.h; nothing but the items ever changes */
-    size_t item_size;                /* bytes */
-    size_t length;                   /* items */
-    char *data;                      /* behind this struct */
-    struct lock_shared *lock;        /* own, the user's, or NULL: raw */
-    struct lock_shared own;          /* an RLock, in use when lock points here */
-};
 
 static int make_array(mp_array **out, const struct array_shared *model, const void *initial,
                       mp_lock *lock, const char *function) {
@@ -156,4 +146,16 @@ void mp_array_free(mp_array *array) {
         return;
     mp__owned_lock_fini(&array->own);
     mp__object_free(array);
+}
+
+int mp__array_check(const mp_array *array) {
+    if (!mp__kind_is(array, MP__KIND_ARRAY))
+        return mp__fail(MP_ESTATE, "array %p: not an array", (const void *)array);
+    if (!mp__arena_contains(array->data, array->length * array->item_size))
+        return mp__fail(MP_ESTATE, "array %p: its data lie outside the shared heap at %p",
+                        (const void *)array, (const void *)array->data);
+    if (array->typecode && mp__typecode_size(array->typecode) != array->item_size)
+        return mp__fail(MP_ESTATE, "array %p: items of %zu bytes, typecode %d", (const void *)array,
+                        array->item_size, array->typecode);
+    return array->lock ? mp__lock_check(array->lock) : 0;
 }

@@ -8,17 +8,8 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "shm/heap.h"
-#include "share/owned.h"
+#include "share/value.h"
 #include "share/typecode.h"
-
-struct value_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_VALUE */
-    char typecode;                   /* as in mp/shared.h; nothing but the data ever changes */
-    void *data;                      /* behind this struct, or another value's */
-    size_t size;                     /* bytes of it */
-    struct lock_shared *lock;        /* own, the user's, or NULL: raw */
-    struct lock_shared own;          /* an RLock, in use when lock points here */
-};
 
 /* `data`: another value's, NULL: of its own, `size` bytes like `initial`. */
 static int make_value(mp_value **out, const struct value_shared *model, const void *initial,
@@ -120,4 +111,16 @@ void mp_value_free(mp_value *value) {
         return;
     mp__owned_lock_fini(&value->own);
     mp__object_free(value);
+}
+
+int mp__value_check(const mp_value *value) {
+    if (!mp__kind_is(value, MP__KIND_VALUE))
+        return mp__fail(MP_ESTATE, "value %p: not a value", (const void *)value);
+    if (!mp__arena_contains(value->data, value->size))
+        return mp__fail(MP_ESTATE, "value %p: its data lie outside the shared heap at %p",
+                        (const void *)value, (const void *)value->data);
+    if (value->typecode && mp__typecode_size(value->typecode) != value->size)
+        return mp__fail(MP_ESTATE, "value %p: items of %zu bytes, typecode %d", (const void *)value,
+                        value->size, value->typecode);
+    return value->lock ? mp__lock_check(value->lock) : 0;
 }

@@ -14,20 +14,15 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/futex.h"
+#include "reg/blocked.h"
 #include "reg/recover.h"
-#include "reg/thread.h"
 #include "shm/heap.h"
-#include "sync/kind.h"
+#include "sync/event.h"
 #include "sync/spin.h"
 
 #define IS_SET UINT32_C(1)
 #define SLEEPERS UINT32_C(2)
 #define STEP UINT32_C(4)
-
-struct event_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_EVENT */
-    _Atomic uint32_t word;           /* as drawn above */
-};
 
 _Static_assert(sizeof(struct event_shared) <= 64, "an event is small");
 
@@ -104,6 +99,14 @@ static int wait_for_set(mp_event *event, uint32_t first, mp__time deadline) {
     return 0;
 }
 
+static int wait_on_record(mp_event *event, uint32_t first, mp__time deadline) {
+    struct thread_shared *self = mp__self();
+    uint64_t before = mp__blocked_begin(self, event, 0);
+    int code = wait_for_set(event, first, deadline);
+    mp__blocked_end(self, before);
+    return code;
+}
+
 int mp_event_wait(mp_event *event, double timeout) {
     mp__time deadline;
     int code = mp__kind_check(event, MP__KIND_EVENT, __func__, "event");
@@ -114,7 +117,7 @@ int mp_event_wait(mp_event *event, double timeout) {
     uint32_t word = atomic_load_explicit(&event->word, memory_order_acquire);
     if (word & IS_SET)
         return 0;
-    code = deadline > 0 ? wait_for_set(event, word, deadline) : MP_ETIMEDOUT;
+    code = deadline > 0 ? wait_on_record(event, word, deadline) : MP_ETIMEDOUT;
     if (code == MP_ETIMEDOUT)
         mp__fail(code, "mp_event_wait: not set within %g seconds", timeout);
     return code;
@@ -123,4 +126,11 @@ int mp_event_wait(mp_event *event, double timeout) {
 void mp_event_free(mp_event *event) {
     if (event && mp__kind_check(event, MP__KIND_EVENT, __func__, "event") == 0 && mp__self())
         mp__object_free(event);
+}
+
+/* Its word can have any value: all that can be wrong is what it is. */
+int mp__event_check(const mp_event *event) {
+    return mp__kind_is(event, MP__KIND_EVENT)
+               ? 0
+               : mp__fail(MP_ESTATE, "event %p: not an event", (const void *)event);
 }

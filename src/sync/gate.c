@@ -6,6 +6,7 @@
 
 #include "base/point.h"
 #include "os/futex.h"
+#include "reg/blocked.h"
 #include "reg/recover.h"
 #include "sync/spin.h"
 
@@ -44,7 +45,9 @@ int mp__gate_wait(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
         mark_again(gate);
         return 0;
     }
+    uint64_t before = mp__blocked_begin(mp__self_cached, gate, 0);
     int code = mp__sleep(&gate->word, ticket, 0, deadline);
+    mp__blocked_end(mp__self_cached, before);
     MP__POINT("gate.wait.woken");
     if (code == MP_ETIMEDOUT && atomic_load(&gate->word) == ticket)
         mp__gate_cancel(gate, ticket);

@@ -14,8 +14,8 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/futex.h"
+#include "reg/blocked.h"
 #include "reg/recover.h"
-#include "reg/thread.h"
 #include "shm/heap.h"
 #include "sync/kind.h"
 #include "sync/semaphore.h"
@@ -23,12 +23,6 @@
 
 #define SLEEPERS UINT32_C(1)
 #define UNIT UINT32_C(2)
-
-struct semaphore_shared {
-    _Alignas(16) mp__kind_word kind; /* MP__KIND_SEMAPHORE */
-    uint32_t most;                   /* units it may count: MP_SEMAPHORE_MAX, bounded: at first */
-    _Atomic uint32_t word;           /* as drawn above */
-};
 
 static int make_semaphore(mp_semaphore **out, unsigned value, uint32_t most, const char *function) {
     if (!out)
@@ -102,6 +96,14 @@ static int wait_for_unit(mp_semaphore *semaphore, mp__time deadline) {
     }
 }
 
+static int wait_on_record(mp_semaphore *semaphore, mp__time deadline) {
+    struct thread_shared *self = mp__self();
+    uint64_t before = mp__blocked_begin(self, semaphore, 0);
+    int code = wait_for_unit(semaphore, deadline);
+    mp__blocked_end(self, before);
+    return code;
+}
+
 int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
     int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
     if (code < 0)
@@ -113,7 +115,7 @@ int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
     code = mp__deadline(&deadline, timeout);
     if (code < 0)
         return code;
-    code = deadline > 0 ? wait_for_unit(semaphore, deadline)
+    code = deadline > 0 ? wait_on_record(semaphore, deadline)
                         : (take_unit(semaphore, &word, 0) ? 0 : MP_ETIMEDOUT);
     if (code == MP_ETIMEDOUT)
         mp__fail(code, "mp_semaphore_acquire: no unit within %g seconds", timeout);
