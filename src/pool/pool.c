@@ -213,15 +213,25 @@ static void unlist_pool(struct pool_local *local) {
     pthread_mutex_unlock(&pools.mutex);
 }
 
+/* Also those of whom nobody knows yet whether they came up: they would work on in a freed pool. */
 static void end_launched(struct pool_local *local) {
     for (uint32_t i = 0; i < local->shared->worker_count; i++) {
-        mp_process *process = local->seats[i].process;
-        if (!process)
+        struct mp__seat *seat = &local->seats[i];
+        if (!seat->process)
             continue;
-        mp_process_kill(process);
-        mp_process_join(process, MP_FOREVER);
-        mp_process_close(process);
+        if (seat->is_unconfirmed)
+            (void)mp__process_confirm(seat->process);
+        if (mp_process_kill(seat->process) == 0)
+            mp_process_join(seat->process, MP_FOREVER);
+        mp_process_close(seat->process);
     }
+}
+
+static int fail_start(struct pool_local *local, int code) {
+    char detail[MP__POOL_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "%s", mp_error_detail());
+    end_launched(local);
+    return mp__fail(code, "%s", detail);
 }
 
 static int start_workers(struct pool_local *local) {
@@ -236,9 +246,7 @@ static int start_workers(struct pool_local *local) {
     }
     if (code == 0)
         code = mp__keeper_start(local);
-    if (code < 0)
-        end_launched(local);
-    return code;
+    return code < 0 ? fail_start(local, code) : 0;
 }
 
 /* Workers are there before the keeper: until it holds the pool this thread does. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mp/pool.h"
@@ -429,6 +430,31 @@ static void test_pool_of_a_killed_parent_leaves_nothing(void **state) {
     mp_shared_free((void *)step);
 }
 
+/* The first to be executed dies before it is a worker; the others came up meanwhile. */
+static void test_failed_start_leaves_no_worker(void **state) {
+    (void)state;
+    char script[64], text[400], program[256];
+    mp_pool *pool = NULL;
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    assert_true(length > 0);
+    program[length] = 0;
+    snprintf(script, sizeof script, "/tmp/mpt_failed_start.%d", (int)getpid());
+    FILE *file = fopen(script, "w");
+    assert_non_null(file);
+    snprintf(text, sizeof text, "#!/bin/sh\nmkdir %s.d 2>/dev/null && kill -9 $$\nexec %s \"$@\"\n",
+             script, program);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(script, 0700), 0);
+    MPT_OK(mp_set_executable(script));
+    MPT_CODE(mp_pool_new(&pool, mp_get_context(MP_SPAWN), &(mp_pool_options){.processes = 4}),
+             MP_EWORKER);
+    unlink(script);
+    strcat(script, ".d");
+    rmdir(script);
+    mp__recover_all();
+}
+
 /* clang-format off: one case a line */
 MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_task_that_ends_its_worker_fails_with_the_reason),
                  MPT_EACH_METHOD(test_task_kills_its_worker_fifty_times_under_load),
@@ -442,4 +468,5 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_task_that_ends_its_worker_fails_with_the_r
                  MPT_EACH_METHOD(test_workers_die_at_every_point_of_claiming),
                  MPT_EACH_METHOD(test_workers_die_at_every_point_of_finishing),
                  MPT_EACH_METHOD(test_workers_die_at_every_point_of_answering),
+                 MPT_CASE(test_failed_start_leaves_no_worker),
                  MPT_CASE(test_pool_of_a_killed_parent_leaves_nothing))
