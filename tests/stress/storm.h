@@ -30,19 +30,20 @@ enum { SEEN_MAX = 4096, OWN_BLOCKS = 8, BATCH = 5, PIPE_LANE = QUEUE_COUNT };
 enum { ROOT_SEAT = 0, LARGEST_MESSAGE = 200000 };
 
 /* Operations, as X(name, text). */
-#define STORM_OPERATIONS(X)                                                                 \
-    X(OP_NONE, "nothing")                                                                   \
-    X(OP_LOCK, "lock") X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire")                         \
-        X(OP_SEMAPHORE_RELEASE, "semaphore release") X(OP_CONDITION_WAIT, "condition wait") \
-            X(OP_CONDITION_NOTIFY, "condition notify") X(OP_EVENT, "event")                 \
-                X(OP_BARRIER, "barrier") X(OP_PUT, "queue put") X(OP_GET, "queue get")      \
-                    X(OP_PUT_MANY, "queue put_many") X(OP_GET_MANY, "queue get_many")       \
-                        X(OP_TASK_DONE, "queue task_done") X(OP_SEND, "pipe send")          \
-                            X(OP_RECEIVE, "pipe receive") X(OP_WAIT, "mp_wait")             \
-                                X(OP_VALUE, "value and array") X(OP_HEAP, "shared heap")    \
-                                    X(OP_OBJECT, "new and free") X(OP_PROCESS, "process")   \
-                                        X(OP_POOL, "pool") X(OP_ROOT_START, "root: start")  \
-                                            X(OP_ROOT_REAP, "root: reap")                   \
+#define STORM_OPERATIONS(X)                                                                   \
+    X(OP_NONE, "nothing")                                                                     \
+    X(OP_LOCK, "lock")                                                                        \
+    X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire") X(OP_SEMAPHORE_RELEASE, "semaphore release") \
+        X(OP_CONDITION_WAIT, "condition wait") X(OP_CONDITION_NOTIFY, "condition notify")     \
+            X(OP_EVENT, "event") X(OP_BARRIER, "barrier") X(OP_PUT, "queue put")              \
+                X(OP_GET, "queue get") X(OP_PUT_MANY, "queue put_many")                       \
+                    X(OP_GET_MANY, "queue get_many") X(OP_TASK_DONE, "queue task_done")       \
+                        X(OP_SEND, "pipe send") X(OP_RECEIVE, "pipe receive")                 \
+                            X(OP_WAIT, "mp_wait") X(OP_VALUE, "value and array")              \
+                                X(OP_HEAP, "shared heap") X(OP_OBJECT, "new and free")        \
+                                    X(OP_PROCESS, "process") X(OP_POOL, "pool")               \
+                                        X(OP_ROOT_START, "root: start")                       \
+                                            X(OP_ROOT_REAP, "root: reap")                     \
                                                 X(OP_ROOT_CHECK, "root: check")
 #define STORM_ENUM(name, text) name,
 enum storm_operation { STORM_OPERATIONS(STORM_ENUM) OP_COUNT };

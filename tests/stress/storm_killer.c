@@ -1,7 +1,5 @@
 /* The storm's killer: SIGKILL, and SIGSTOP with a later SIGCONT, for anybody but the root.
  * SPDX-License-Identifier: MIT */
-#include <ctype.h>
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,39 +24,6 @@ static struct { /* stopped ones */
     pid_t pid;
     mp__time until;
 } stopped[4];
-
-static pid_t group_of(const char *pid) {
-    char path[300], text[512];
-    int group = 0;
-    snprintf(path, sizeof path, "/proc/%s/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    size_t size = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[size] = 0;
-    char *end = text;
-    for (char *at = text; *at; at++)
-        if (*at == ')')
-            end = at;
-    char state = 'Z';
-    sscanf(end, ") %c %*d %d", &state, &group);
-    return state == 'Z' ? 0 : group;
-}
-
-unsigned storm_list_group(pid_t group, pid_t *out, unsigned capacity) {
-    unsigned count = 0;
-    DIR *directory = opendir("/proc");
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
-            continue;
-        if (group_of(entry->d_name) == group && count < capacity)
-            out[count++] = atoi(entry->d_name);
-    }
-    if (directory)
-        closedir(directory);
-    return count;
-}
 
 static bool is_ours(struct storm *storm, pid_t pid) {
     return pid > 0 && pid != getpid() && getpgid(pid) == storm->group;
@@ -133,7 +98,7 @@ static void *kill_many(void *unused) {
     static struct storm_self self;
     self.storm = killer.storm;
     self.random = killer.storm->seed | 1;
-    while (!atomic_load(&killer.is_over)) {
+    while (!atomic_load(&killer.is_over) && !atomic_load(&killer.storm->failed)) {
         resume(self.storm, mp__now());
         kill_one(&self);
         usleep((useconds_t)storm_random(&self, 2000000 / killer.per_second));

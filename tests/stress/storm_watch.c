@@ -71,6 +71,7 @@ static void *watch_seats(void *unused) {
                 stuck = i;
         if (stuck == SEAT_MAX)
             continue;
+        atomic_store(&watch.storm->failed, 1);
         for (unsigned i = 0; i < SEAT_MAX; i++)
             if (is_late(i, now, watch.limit / 4)) {
                 accuse(i, now);
