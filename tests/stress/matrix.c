@@ -1,4 +1,4 @@
-/* The matrix: at each kill point of the sources somebody dies, or stops for a while, and the others go on.
+/* The matrix: at each kill point somebody dies, or stops for a while, and the others go on.
  * SPDX-License-Identifier: MIT
  *
  *     matrix kill|stop SOURCE_TREE [POINT]     points that no scenario reaches are errors, but for

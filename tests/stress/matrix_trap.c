@@ -1,4 +1,4 @@
-/* The matrix's hook behind kill points: notes them, or lets the first process that comes to one die or stop.
+/* The hook of the matrix behind kill points: notes them, or catches the first one who comes by.
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <signal.h>
