@@ -26,8 +26,9 @@
  *     in a get                   the message it was taking is gone, or still there, whole
  *     in any of them             the others go on within a second, with no error
  *     owning a mp_message        the message is freed
- *     before it calls task_done  that task stays unfinished: mp_queue_join goes on waiting
- *     in mp_queue_free           the queue's memory may stay taken until the family ends
+ *     before it calls task_done  that task stays unfinished: mp_queue_join goes on waiting; with
+ *                                redeliver the message goes to somebody else
+ *     in mp_queue_free           the queue is freed for it
  */
 #ifndef MP_QUEUE_H
 #define MP_QUEUE_H
@@ -59,6 +60,25 @@ int mp_joinable_queue_new(mp_queue **out, mp_context *context, size_t maxsize);
 /* Make a queue without limit. As above; all functions but task_done and join may be used on it.
  *   python   SimpleQueue() */
 int mp_simple_queue_new(mp_queue **out, mp_context *context);
+
+typedef struct mp_queue_options { /* all zero: mp_queue_new with no limit */
+    size_t maxsize;               /* messages that it holds at most; 0: no limit but memory */
+    bool joinable;                /* as mp_joinable_queue_new */
+    bool redeliver;               /* at-least-once delivery, see below; needs joinable */
+} mp_queue_options;
+
+/* Make a queue with these options. As above.
+ *   options  NULL: the defaults; copied
+ *   returns  also MP_EINVAL: redeliver without joinable
+ *
+ * With redeliver a message that was got stays leased to the process that got it. Each
+ * mp_queue_task_done ends one lease: the one of the message that the calling thread got longest ago
+ * or, when it has none left, that its process did. When a process ends, however that comes, its
+ * messages are in front again in their order, within half a second, and go to others: once for each
+ * such end. While their holder lives nobody else gets them. They do not count against maxsize, and
+ * mp_queue_redelivered counts them. Every message is copied when it is got, also by
+ * mp_queue_get_message and mp_queue_get_many; a forked child has none of its parent's leases. */
+int mp_queue_new_with(mp_queue **out, mp_context *context, const mp_queue_options *options);
 
 /* Free a queue and the messages in it. NULL and what is no queue: nothing happens. */
 void mp_queue_free(mp_queue *queue);
@@ -149,9 +169,14 @@ int mp_queue_join_thread(mp_queue *queue);
 int mp_queue_cancel_join_thread(mp_queue *queue);
 
 /* Say that one message got from a joinable queue has been dealt with.
- *   returns  0; MP_EINVAL: called more often than messages were put; MP_ETYPE: not a joinable queue
+ *   returns  0; MP_EINVAL: called more often than messages were put, with redeliver: than this
+ *            process got; MP_ETYPE: not a joinable queue
  *   python   JoinableQueue.task_done() */
 int mp_queue_task_done(mp_queue *queue);
+
+/* Count how often a message was put back in front because its holder ended. 0 without redeliver;
+ * MP_EINVAL: no queue. */
+long mp_queue_redelivered(const mp_queue *queue);
 
 /* Wait until every message ever put has had its mp_queue_task_done.
  *   returns  0; MP_ETIMEDOUT; MP_ETYPE: not a joinable queue; MP_EINVAL

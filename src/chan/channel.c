@@ -13,9 +13,6 @@
 #include "reg/recover.h"
 #include "shm/heap.h"
 
-/* A guard is held for less than this unless its owner is stopped; so also MP_NOWAIT waits for it,
- * lest it tell that a queue is full when only another putter was at work. */
-#define GRACE (MP__SECOND / 5)
 /* A writer looks again by itself, for it is told only when there is a good deal of room. */
 #define FIRST_LOOK (MP__SECOND / 500)
 enum { SPIN_PAUSES = 100, LEAST_LIMIT_TO_BATCH = 64, MOST_ROUNDS = 7 };
@@ -33,7 +30,10 @@ void mp__channel_init(struct channel_shared *channel, uint64_t limit, bool load_
     channel->load_is_bytes = load_is_bytes;
 }
 
-static void free_block(struct segment_shared *segment, uint64_t from, uint64_t to) {
+typedef void (*visit_fn)(void *block, uint32_t member);
+
+static void visit_messages(struct segment_shared *segment, uint64_t from, uint64_t to,
+                           visit_fn visit, uint32_t member) {
     while (from < to) {
         const unsigned char *record = mp__record_at(segment, from);
         uint64_t header = mp__record_read(record);
@@ -41,25 +41,47 @@ static void free_block(struct segment_shared *segment, uint64_t from, uint64_t t
         if (kind == MP__RECORD_SKIP)
             return;
         if (kind == MP__RECORD_BLOCK)
-            mp__heap_free(mp__record_block(record + MP__RECORD_HEAD_BYTES));
+            visit(mp__record_block(record + MP__RECORD_HEAD_BYTES), member);
         from += mp__record_bytes(kind, mp__record_size(header));
     }
 }
 
-void mp__channel_end(struct channel_shared *channel) {
+/* All blocks that it holds, each segment after its messages. */
+static void visit_blocks(struct channel_shared *channel, visit_fn visit, uint32_t member) {
     uint64_t at = mp__side_at(&channel->head);
     uint64_t end = atomic_load(&channel->tail.position);
     struct segment_shared *segment = atomic_load(&channel->head.segment);
     while (segment) {
         struct segment_shared *next = atomic_load(&segment->next);
         uint64_t segment_end = mp__segment_end(segment);
-        free_block(segment, at, end < segment_end ? end : segment_end);
+        visit_messages(segment, at, end < segment_end ? end : segment_end, visit, member);
         if (segment->is_block)
-            mp__heap_free(segment);
+            visit(segment, member);
         segment = next;
         at = segment_end;
     }
-    mp__heap_free((void *)(atomic_load(&channel->spare) & ~MP__SPARE_READY));
+    uintptr_t spare = atomic_load(&channel->spare) & ~MP__SPARE_READY;
+    if (spare)
+        visit((void *)spare, member);
+}
+
+static void free_block(void *block, uint32_t member) {
+    (void)member;
+    mp__heap_free(block);
+    MP__POINT("channel.end.freed");
+}
+
+void mp__channel_end(struct channel_shared *channel) {
+    visit_blocks(channel, free_block, 0);
+}
+
+static void give_block(void *block, uint32_t member) {
+    mp__heap_give(block, member);
+    MP__POINT("channel.end.given");
+}
+
+void mp__channel_give(struct channel_shared *channel, uint32_t member) {
+    visit_blocks(channel, give_block, member);
 }
 
 uint64_t mp__channel_load(const struct channel_shared *channel) {
@@ -72,7 +94,7 @@ static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
     int code = mp__guard_try(guard, self, kind, channel);
     if (__builtin_expect(code != MP_ETIMEDOUT, 1))
         return code;
-    mp__time least = mp__now() + GRACE;
+    mp__time least = mp__now() + MP__CHANNEL_GRACE;
     code = mp__guard_wait(guard, self, deadline > least ? deadline : least);
     if (code == MP_ETIMEDOUT)
         mp__unhold(self, kind, channel);

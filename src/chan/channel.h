@@ -91,6 +91,8 @@ _Static_assert(sizeof(struct channel_side_shared) == 64, "a line for each side")
 void mp__channel_init(struct channel_shared *channel, uint64_t limit, bool load_is_bytes);
 /* Free all that it holds; nobody uses it any more. The channel's own memory is the caller's. */
 void mp__channel_end(struct channel_shared *channel);
+/* Before that: make all that it holds the blocks of a member, so that they are freed if it dies. */
+void mp__channel_give(struct channel_shared *channel, uint32_t member);
 /* Compare everything with everything while nobody uses it: 0, or MP_ESTATE with a detail. */
 int mp__channel_check(struct channel_shared *channel);
 
@@ -108,6 +110,10 @@ int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, 
  * something of that weight: 0: look again; MP_ETIMEDOUT. */
 int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,
                           unsigned round, bool *slept);
+
+/* A guard is held for less than this unless its owner is stopped; so also MP_NOWAIT waits for it,
+ * lest it tell that a queue is full when only another putter was at work. */
+#define MP__CHANNEL_GRACE (MP__SECOND / 5)
 
 /* Take a side's guard. Held for moments only, so that a deadline in the past still waits a little:
  * 0; MP_ETIMEDOUT: somebody is stopped in it; -ENOMEM. */

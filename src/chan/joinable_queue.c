@@ -1,5 +1,7 @@
 /* Counting finished tasks.
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
+
 #include "base/fail.h"
 #include "base/point.h"
 #include "chan/queue.h"
@@ -19,23 +21,40 @@ static bool is_finished(const struct queue_shared *queue) {
     return done == atomic_load_explicit(&queue->channel.tail.load, memory_order_acquire);
 }
 
-int mp_queue_task_done(mp_queue *queue) {
-    struct queue_shared *shared = (struct queue_shared *)queue;
-    int code = check_joinable(shared, "mp_queue_task_done");
-    if (code < 0)
-        return code;
-    uint64_t done = atomic_load_explicit(&shared->done, memory_order_relaxed);
+static int count_done(struct queue_shared *queue) {
+    uint64_t done = atomic_load_explicit(&queue->done, memory_order_relaxed);
     do
-        if (done >= atomic_load_explicit(&shared->channel.tail.load, memory_order_acquire))
+        if (done >= atomic_load_explicit(&queue->channel.tail.load, memory_order_acquire))
             return mp__fail(MP_EINVAL,
                             "mp_queue_task_done: called more often than messages were put "
                             "into queue %p",
                             (void *)queue);
-    while (!atomic_compare_exchange_weak(&shared->done, &done, done + 1));
+    while (!atomic_compare_exchange_weak(&queue->done, &done, done + 1));
     MP__POINT("queue.task_done.counted");
+    return 0;
+}
+
+static int end_lease(struct queue_shared *queue) {
+    struct thread_shared *self = mp__self();
+    return self ? mp__lease_end(queue, self) : -ENOMEM;
+}
+
+int mp_queue_task_done(mp_queue *queue) {
+    struct queue_shared *shared = (struct queue_shared *)queue;
+    int code = check_joinable(shared, "mp_queue_task_done");
+    if (code == 0)
+        code = shared->redelivers ? end_lease(shared) : count_done(shared);
+    if (code < 0)
+        return code;
     if (is_finished(shared))
         mp__gate_notify(&shared->finished, MP__WAKE_ALL);
     return 0;
+}
+
+long mp_queue_redelivered(const mp_queue *queue) {
+    const struct queue_shared *shared = (const void *)queue;
+    int code = mp__kind_check(shared, MP__KIND_QUEUE, "mp_queue_redelivered", "queue");
+    return code < 0 ? code : (long)atomic_load(&shared->leases.redelivered);
 }
 
 int mp_queue_join(mp_queue *queue, double timeout) {

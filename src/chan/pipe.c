@@ -10,7 +10,8 @@
 #include "chan/connection.h"
 #include "chan/local.h"
 #include "os/descriptor.h"
-#include "reg/thread.h"
+#include "reg/holding.h"
+#include "reg/recover.h"
 #include "shm/heap.h"
 
 static void init_end(struct connection_shared *end, struct pipe_shared *pipe,
@@ -31,7 +32,7 @@ static struct pipe_shared *make_pipe(bool duplex) {
     MP__POINT("pipe.new.allocated");
     for (uint32_t i = 0; i < count; i++)
         mp__channel_init(&pipe->channels[i], MP__PIPE_LIMIT_BYTES, true);
-    atomic_store(&pipe->end_count, 2);
+    atomic_store(&pipe->ends, MP__PIPE_FIRST | MP__PIPE_SECOND);
     pipe->channel_count = count;
     struct channel_shared *back = duplex ? &pipe->channels[1] : NULL;
     init_end(&pipe->first, pipe, &pipe->channels[0], back);
@@ -134,20 +135,83 @@ int mp_connection_close(mp_connection *connection) {
     return 0;
 }
 
+/* Once for each end. The thread becomes who frees the pipe (true) when this is the last one; else
+ * the pipe's memory may be gone by the return. */
+static bool leave_pipe(struct pipe_shared *pipe, uint32_t end, uint32_t thread) {
+    uint32_t ends = atomic_load(&pipe->ends), next;
+    do
+        next = ends & ~end ? ends & ~end : MP__PIPE_ENDING | thread;
+    while (!atomic_compare_exchange_weak(&pipe->ends, &ends, next));
+    MP__POINT("pipe.free.counted");
+    return next & MP__PIPE_ENDING;
+}
+
+/* All of it becomes that member's, freed when it dies. */
+static void give_pipe(struct pipe_shared *pipe, uint32_t member) {
+    for (uint32_t i = 0; i < pipe->channel_count; i++)
+        mp__channel_give(&pipe->channels[i], member);
+    mp__heap_give(pipe, member);
+    MP__POINT("pipe.free.given");
+    atomic_store(&pipe->ends, 0);
+    MP__POINT("pipe.free.cleared");
+}
+
+/* The pipe of an end; NULL: that was freed long since, its memory may be something else. */
+static struct pipe_shared *pipe_of(struct connection_shared *end, uint32_t *bit) {
+    struct pipe_shared *pipe = (void *)end;
+    *bit = MP__PIPE_FIRST;
+    if (!mp__heap_is_block(pipe)) {
+        pipe = (void *)((char *)end - offsetof(struct pipe_shared, second));
+        *bit = MP__PIPE_SECOND;
+    }
+    bool is_one = atomic_load(&end->kind) == 0 && mp__heap_is_block(pipe) &&
+                  mp__heap_size(pipe) >= sizeof *pipe && end->pipe == pipe &&
+                  pipe->first.other == &pipe->second && pipe->second.other == &pipe->first;
+    return is_one ? pipe : NULL;
+}
+
+/* Freeing an end has begun once its kind is cleared; from then on it is finished here. */
+static void recover_free_end(void *object, uint32_t dead_thread) {
+    uint32_t bit;
+    struct pipe_shared *pipe = pipe_of(object, &bit);
+    if (!pipe)
+        return;
+    uint32_t ends = atomic_load(&pipe->ends);
+    bool is_left = !(ends & MP__PIPE_ENDING) && (ends & bit);
+    if (ends == (MP__PIPE_ENDING | dead_thread) || (is_left && leave_pipe(pipe, bit, dead_thread)))
+        give_pipe(pipe, mp__member_index(atomic_load(&mp__thread_at(dead_thread)->member)));
+}
+
+MP__RECOVER(MP__HOLDING_PIPE_FREE, recover_free_end)
+
 /* The channels go with the second end, for what was sent can still be received by then. */
+static bool free_end(struct connection_shared *end, struct thread_shared *self) {
+    uint32_t kind = MP__KIND_CONNECTION;
+    if (!atomic_compare_exchange_strong(&end->kind, &kind, 0))
+        return false;
+    MP__POINT("pipe.free.marked");
+    struct mp__local *entry = mp__local_find(end, end->serial);
+    if (entry)
+        close_end(end, entry);
+    mp__local_remove(end, end->serial);
+    struct pipe_shared *pipe = end->pipe;
+    uint32_t bit = end == &pipe->first ? MP__PIPE_FIRST : MP__PIPE_SECOND;
+    if (!leave_pipe(pipe, bit, self->index))
+        return false;
+    mp__recover_all(); /* who died in it, or while freeing the other end */
+    give_pipe(pipe, mp__member_index(atomic_load(&self->member)));
+    return true;
+}
+
 void mp_connection_free(mp_connection *connection) {
     struct connection_shared *shared = (struct connection_shared *)connection;
-    uint32_t kind = MP__KIND_CONNECTION;
-    if (!mp__kind_is(shared, MP__KIND_CONNECTION) ||
-        !atomic_compare_exchange_strong(&shared->kind, &kind, 0))
+    struct thread_shared *self = mp__kind_is(shared, MP__KIND_CONNECTION) ? mp__self() : NULL;
+    if (!self)
         return;
-    struct mp__local *entry = mp__local_find(shared, shared->serial);
-    if (entry)
-        close_end(shared, entry);
-    mp__local_remove(shared, shared->serial);
+    (void)mp__hold(self, MP__HOLDING_PIPE_FREE, shared);
     struct pipe_shared *pipe = shared->pipe;
-    bool is_last = atomic_fetch_sub(&pipe->end_count, 1) == 1;
-    MP__POINT("pipe.free.counted");
+    bool is_last = free_end(shared, self);
+    mp__unhold(self, MP__HOLDING_PIPE_FREE, shared);
     if (!is_last)
         return;
     for (uint32_t i = 0; i < pipe->channel_count; i++)

@@ -40,10 +40,15 @@ struct connection_shared {
     uint32_t reserved;           /* 0 */
 };
 
+enum { MP__PIPE_FIRST = 1, MP__PIPE_SECOND = 2 };
+#define MP__PIPE_ENDING UINT32_C(0x80000000)
+
 struct pipe_shared {
     _Alignas(64) struct connection_shared first;
     _Alignas(64) struct connection_shared second;
-    _Atomic uint32_t end_count;       /* ends not yet freed */
+    /* Bits of the ends not yet freed; none left: MP__PIPE_ENDING | thread that frees the pipe, or
+     * dies and has it freed; 0: all of it is of that thread's member by now. */
+    _Atomic uint32_t ends;
     uint32_t channel_count;           /* 1 or 2 */
     struct channel_shared channels[]; /* [0] to the first end, [1] to the second */
 };

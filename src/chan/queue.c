@@ -8,9 +8,10 @@
 #include "base/point.h"
 #include "chan/local.h"
 #include "chan/transfer.h"
+#include "reg/recover.h"
 #include "shm/heap.h"
 
-static int make_queue(mp_queue **out, size_t maxsize, bool is_joinable, const char *name) {
+static int make_queue(mp_queue **out, const struct mp_queue_options *options, const char *name) {
     if (!out)
         return mp__fail(MP_EINVAL, "%s: out is NULL", name);
     if (!mp__self())
@@ -20,8 +21,9 @@ static int make_queue(mp_queue **out, size_t maxsize, bool is_joinable, const ch
         return -ENOMEM;
     MP__POINT("queue.new.allocated");
     queue->serial = mp__local_serial();
-    queue->is_joinable = is_joinable;
-    mp__channel_init(&queue->channel, maxsize, false);
+    queue->is_joinable = options->joinable;
+    queue->redelivers = options->redeliver;
+    mp__channel_init(&queue->channel, options->maxsize, false);
     atomic_store(&queue->kind, MP__KIND_QUEUE);
     mp__heap_publish(queue);
     MP__POINT("queue.new.published");
@@ -31,28 +33,72 @@ static int make_queue(mp_queue **out, size_t maxsize, bool is_joinable, const ch
 
 int mp_queue_new(mp_queue **out, mp_context *context, size_t maxsize) {
     (void)context;
-    return make_queue(out, maxsize, false, "mp_queue_new");
+    return make_queue(out, &(struct mp_queue_options){maxsize, false, false}, "mp_queue_new");
+}
+
+int mp_queue_new_with(mp_queue **out, mp_context *context, const mp_queue_options *options) {
+    (void)context;
+    static const struct mp_queue_options defaults;
+    if (!options)
+        options = &defaults;
+    if (options->redeliver && !options->joinable)
+        return mp__fail(MP_EINVAL, "mp_queue_new_with: redeliver needs joinable: what is never "
+                                   "done would be kept for ever");
+    return make_queue(out, options, "mp_queue_new_with");
 }
 
 int mp_joinable_queue_new(mp_queue **out, mp_context *context, size_t maxsize) {
     (void)context;
-    return make_queue(out, maxsize, true, "mp_joinable_queue_new");
+    return make_queue(out, &(struct mp_queue_options){maxsize, true, false},
+                      "mp_joinable_queue_new");
 }
 
 int mp_simple_queue_new(mp_queue **out, mp_context *context) {
     (void)context;
-    return make_queue(out, 0, false, "mp_simple_queue_new");
+    return make_queue(out, &(struct mp_queue_options){0}, "mp_simple_queue_new");
 }
 
+/* All of it becomes that member's: freed when it dies. The kind says until then that it is to. */
+static void give_queue(struct queue_shared *queue, uint32_t member) {
+    mp__channel_give(&queue->channel, member);
+    mp__lease_give_all(queue, member);
+    mp__heap_give(queue, member);
+    MP__POINT("queue.free.given");
+    atomic_store(&queue->kind, 0);
+    MP__POINT("queue.free.cleared");
+}
+
+static void recover_free(void *object, uint32_t dead_thread) {
+    if (mp__heap_is_block(object) && mp__kind_is(object, (enum mp__kind)MP__KIND_QUEUE_ENDING))
+        give_queue(object, mp__member_index(atomic_load(&mp__thread_at(dead_thread)->member)));
+}
+
+MP__RECOVER(MP__HOLDING_QUEUE_FREE, recover_free)
+
+static bool mark_ending(struct queue_shared *queue) {
+    uint32_t kind = MP__KIND_QUEUE;
+    bool is_ours = atomic_compare_exchange_strong(&queue->kind, &kind, MP__KIND_QUEUE_ENDING);
+    MP__POINT("queue.free.marked");
+    return is_ours;
+}
+
+/* The dead are recovered first: they may have died in this queue. */
 void mp_queue_free(mp_queue *queue) {
     struct queue_shared *shared = (struct queue_shared *)queue;
-    uint32_t kind = MP__KIND_QUEUE;
-    if (!mp__kind_is(shared, MP__KIND_QUEUE) ||
-        !atomic_compare_exchange_strong(&shared->kind, &kind, 0))
+    struct thread_shared *self = mp__kind_is(shared, MP__KIND_QUEUE) ? mp__self() : NULL;
+    if (!self)
         return;
-    MP__POINT("queue.free.cleared");
+    mp__recover_all();
+    (void)mp__hold(self, MP__HOLDING_QUEUE_FREE, shared);
+    bool is_ours = mark_ending(shared);
+    if (is_ours)
+        give_queue(shared, mp__member_index(atomic_load(&self->member)));
+    mp__unhold(self, MP__HOLDING_QUEUE_FREE, shared);
+    if (!is_ours)
+        return;
     mp__local_remove(shared, shared->serial);
     mp__channel_end(&shared->channel);
+    mp__lease_free_all(shared);
     mp__heap_free(shared);
 }
 
@@ -132,7 +178,8 @@ int mp_queue_put(mp_queue *queue, const void *data, size_t size, double timeout)
     if (!data && size > 0)
         return mp__fail(MP_EINVAL, "mp_queue_put: data is NULL, but size is %zu", size);
     struct mp__outgoing message;
-    code = mp__outgoing_make(&message, data, size);
+    code = call.queue->redelivers ? mp__lease_make(&message, data, size)
+                                  : mp__outgoing_make(&message, data, size);
     if (code < 0)
         return code;
     code = mp__queue_put_item(&call, &message);
@@ -166,6 +213,8 @@ void mp__queue_unlock_head(struct mp__queue_call *call) {
 }
 
 static int get_item(struct mp__queue_call *call, struct mp__intake *intake) {
+    if (call->queue->redelivers)
+        return mp__lease_get(call, intake);
     struct mp__reader reader;
     int code = mp__queue_lock_head(call, &reader);
     if (code < 0)
@@ -224,12 +273,16 @@ int mp_queue_get_message(mp_queue *queue, mp_message **out, double timeout) {
 long mp_queue_qsize(const mp_queue *queue) {
     const struct queue_shared *shared = (const void *)queue;
     int code = mp__kind_check(shared, MP__KIND_QUEUE, "mp_queue_qsize", "queue");
-    return code < 0 ? code : (long)mp__channel_load(&shared->channel);
+    return code < 0 ? code
+                    : (long)(mp__channel_load(&shared->channel) +
+                             mp__lease_waiting((struct queue_shared *)shared));
 }
 
 bool mp_queue_empty(const mp_queue *queue) {
     const struct queue_shared *shared = (const void *)queue;
-    return !mp__kind_is(shared, MP__KIND_QUEUE) || mp__channel_is_empty(&shared->channel);
+    return !mp__kind_is(shared, MP__KIND_QUEUE) ||
+           (mp__channel_is_empty(&shared->channel) &&
+            mp__lease_waiting((struct queue_shared *)shared) == 0);
 }
 
 bool mp_queue_full(const mp_queue *queue) {

@@ -6,17 +6,22 @@
 #include "mp/queue.h"
 
 #include "chan/channel.h"
+#include "chan/lease.h"
 #include "sync/kind.h"
 
 struct queue_shared {
     mp__kind_word kind;            /* MP__KIND_QUEUE */
-    uint32_t is_joinable;          /* 1: task_done and join may be called */
+    uint16_t is_joinable;          /* 1: task_done and join may be called */
+    uint16_t redelivers;           /* 1: what is got is leased until task_done, see lease.h */
     uint64_t serial;               /* see chan/local.h */
     _Atomic uint64_t done;         /* tasks done; unfinished: channel.tail.load - done */
     struct mp__gate finished;      /* mp_queue_join sleeps here */
     uint32_t reserved[9];          /* 0 */
     struct channel_shared channel; /* its load counts messages */
+    struct leases_shared leases;   /* only with redelivers */
 };
+
+#define MP__KIND_QUEUE_ENDING UINT32_C(0x6d70ff09) /* being freed, by recovery if not otherwise */
 
 /* What a call works on: checked once, at its beginning. */
 struct mp__queue_call {

@@ -34,9 +34,10 @@ static int put_run(struct mp__queue_call *call, const mp_bytes *list, size_t cou
     return code;
 }
 
-static int put_large(struct mp__queue_call *call, const mp_bytes *bytes, size_t *put) {
+static int put_block(struct mp__queue_call *call, const mp_bytes *bytes, size_t *put) {
     struct mp__outgoing message;
-    int code = mp__outgoing_make(&message, bytes->data, bytes->size);
+    int code = call->queue->redelivers ? mp__lease_make(&message, bytes->data, bytes->size)
+                                       : mp__outgoing_make(&message, bytes->data, bytes->size);
     if (code < 0)
         return code;
     code = mp__queue_put_item(call, &message);
@@ -52,8 +53,8 @@ static int put_all(struct mp__queue_call *call, const mp_bytes *list, size_t cou
     while (*put < count) {
         size_t before = *put;
         const mp_bytes *next = list + before;
-        int code = next->size > MP__CHANNEL_INLINE_MAX ? put_large(call, next, put)
-                                                       : put_run(call, next, count - before, put);
+        bool is_block = next->size > MP__CHANNEL_INLINE_MAX || call->queue->redelivers;
+        int code = is_block ? put_block(call, next, put) : put_run(call, next, count - before, put);
         if (code == 0 && *put == before)
             code = mp__queue_wait_room(call, round++);
         else
@@ -132,6 +133,22 @@ static int take_run(struct mp__reader *reader, mp_message **out, size_t capacity
     return 0;
 }
 
+/* Each with a lease of its own. */
+static int get_leased(struct mp__queue_call *call, mp_message **out, size_t capacity, size_t *got) {
+    size_t count = 0;
+    int code = 0;
+    for (; count < capacity && code == 0; call->deadline = 0) {
+        struct mp__intake intake = {MP__INTAKE_MESSAGE, NULL, UINT64_MAX};
+        code = mp__lease_get(call, &intake);
+        if (code == 0)
+            out[count++] = (mp_message *)intake.block;
+    }
+    if (count == 0)
+        return code;
+    *got = count;
+    return 0;
+}
+
 int mp_queue_get_many(mp_queue *queue, mp_message **out, size_t capacity, size_t *got,
                       double timeout) {
     struct mp__queue_call call;
@@ -140,6 +157,8 @@ int mp_queue_get_many(mp_queue *queue, mp_message **out, size_t capacity, size_t
         return code;
     if (!out || !got || capacity == 0)
         return mp__fail(MP_EINVAL, "mp_queue_get_many: out or got is NULL, or capacity is 0");
+    if (call.queue->redelivers)
+        return get_leased(&call, out, capacity, got);
     struct mp__reader reader;
     code = mp__queue_lock_head(&call, &reader);
     if (code < 0)
@@ -155,6 +174,21 @@ int mp_queue_get_many(mp_queue *queue, mp_message **out, size_t capacity, size_t
     return 0;
 }
 
+/* With room for a lease it moves, like others; else a copy that has it. */
+static int put_leased(struct mp__queue_call *call, struct message_shared *message) {
+    struct mp__outgoing out = {MP__RECORD_BLOCK, message, message->size};
+    bool is_copied = !mp__lease_fits(message);
+    int code = is_copied ? mp__lease_make(&out, message->data, message->size) : 0;
+    if (code < 0)
+        return code;
+    code = mp__queue_put_item(call, &out);
+    if (is_copied && code < 0)
+        mp__outgoing_drop(&out);
+    if (is_copied && code == 0)
+        mp_message_free((mp_message *)message);
+    return code;
+}
+
 /* A small one, or one of a batch, is copied; the block goes when the copy is in the queue. */
 int mp_queue_put_message(mp_queue *queue, mp_message *message, double timeout) {
     struct mp__queue_call call;
@@ -165,6 +199,8 @@ int mp_queue_put_message(mp_queue *queue, mp_message *message, double timeout) {
     code = mp__kind_check(shared, MP__KIND_MESSAGE, "mp_queue_put_message", "message");
     if (code < 0)
         return code;
+    if (call.queue->redelivers)
+        return put_leased(&call, shared);
     bool is_copied = shared->batch != 0 || shared->size < COPY_BELOW_BYTES;
     struct mp__outgoing out = {
         .kind = is_copied ? MP__RECORD_INLINE : MP__RECORD_BLOCK,

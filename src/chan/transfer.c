@@ -30,14 +30,19 @@ void mp__outgoing_drop(struct mp__outgoing *out) {
 }
 
 /* Where the bytes go: known before anything is taken, so that failing leaves the message. */
-static int prepare(struct mp__intake *intake, const struct mp__reader *reader) {
+int mp__intake_prepare(struct mp__intake *intake, uint64_t size, bool is_copied) {
+    intake->size = size;
+    intake->block = NULL;
+    if (size > intake->capacity)
+        return mp__fail(MP_ETOOSHORT, "the next message has %llu bytes, there is room for %llu",
+                        (unsigned long long)size, (unsigned long long)intake->capacity);
     if (intake->mode == MP__INTAKE_ALLOC) {
-        intake->data = malloc(reader->size > 0 ? reader->size : 1);
+        intake->data = malloc(size > 0 ? size : 1);
         if (!intake->data)
             return mp__fail(-ENOMEM, "no memory for a message of %llu bytes",
-                            (unsigned long long)reader->size);
-    } else if (intake->mode == MP__INTAKE_MESSAGE && reader->kind == MP__RECORD_INLINE) {
-        intake->block = mp__message_alloc(reader->size);
+                            (unsigned long long)size);
+    } else if (intake->mode == MP__INTAKE_MESSAGE && is_copied) {
+        intake->block = mp__message_alloc(size);
         if (!intake->block)
             return -ENOMEM;
         intake->data = intake->block->data;
@@ -46,12 +51,7 @@ static int prepare(struct mp__intake *intake, const struct mp__reader *reader) {
 }
 
 int mp__intake_take(struct mp__intake *intake, struct mp__reader *reader) {
-    intake->size = reader->size;
-    intake->block = NULL;
-    if (reader->size > intake->capacity)
-        return mp__fail(MP_ETOOSHORT, "the next message has %llu bytes, there is room for %llu",
-                        (unsigned long long)reader->size, (unsigned long long)intake->capacity);
-    int code = prepare(intake, reader);
+    int code = mp__intake_prepare(intake, reader->size, reader->kind == MP__RECORD_INLINE);
     if (code < 0)
         return code;
     if (reader->kind == MP__RECORD_BLOCK)

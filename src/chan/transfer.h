@@ -27,6 +27,9 @@ struct mp__intake {
         *block; /* out: MESSAGE: the message; others: to be copied after the unlock */
 };
 
+/* Room for a message of that size, is_copied: also when it is wanted as a message: 0; MP_ETOOSHORT,
+ * -ENOMEM. */
+int mp__intake_prepare(struct mp__intake *intake, uint64_t size, bool is_copied);
 /* Take the message that the reader looks at and commit: 0; MP_ETOOSHORT, -ENOMEM: it stays. */
 int mp__intake_take(struct mp__intake *intake, struct mp__reader *reader);
 void mp__intake_finish(struct mp__intake *intake); /* after the unlock, when take worked */

@@ -104,7 +104,8 @@ static bool is_ready(const mp_waitable *entry, const struct pollfd *polled) {
         return polled->revents != 0;
     if (entry->kind == MP_WAITABLE_QUEUE) {
         bool slept;
-        return mp__channel_wait_message(channel_of(entry), 0, &slept) == 0;
+        return mp__channel_wait_message(channel_of(entry), 0, &slept) == 0 ||
+               mp__lease_waiting(entry->object) > 0;
     }
     int code = mp__connection_wait(entry->object, polled->fd, 0);
     return code == 0 || code == MP_EEOF;
