@@ -56,6 +56,14 @@ struct mp__heap_figures {
 };
 void mp__heap_figures(struct mp__heap_figures *out);
 
+/* Show `look` every block in use, held or published, and its bytes. Takes no lock and waits for
+ * nobody: blocks that others take, free or merge meanwhile may be left out, or gone when `look` is
+ * called. So read them by mp__heap_peek, and ask mp__heap_is_block afterwards. */
+void mp__heap_each(void (*look)(const void *block, size_t size, void *arg), void *arg);
+/* Copy bytes that others may be writing: each 8 bytes are from one moment. `from` is 8-byte
+ * aligned. */
+void mp__heap_peek(void *to, const void *from, size_t size);
+
 /* Walk everything and compare: 0, or MP_ESTATE with the first contradiction in the detail. Takes
  * the lock: others may meanwhile use the slabs they own, nothing else. */
 int mp__heap_check(void);
