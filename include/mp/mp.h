@@ -6,6 +6,7 @@
 #include "mp/base.h"
 #include "mp/connection.h"
 #include "mp/context.h"
+#include "mp/family.h"
 #include "mp/pool.h"
 #include "mp/process.h"
 #include "mp/queue.h"

@@ -29,10 +29,13 @@ void mp__label_set(mp__member_ref member, const char *name, bool is_daemon) {
 }
 
 struct mp__label mp__label_of(mp__member_ref member) {
-    struct mp__label out = {.name = "MainProcess"};
+    struct mp__label out = {.name = "-"};
     uint64_t words[WORDS];
-    if (!mp__registry || mp__member_index(member) >= MP__MEMBER_MAX)
+    if (!mp__registry || mp__member_index(member) == 0 ||
+        mp__member_index(member) >= MP__MEMBER_MAX)
         return out;
+    if (atomic_load(&mp__member_at(mp__member_index(member))->parent) == 0)
+        memcpy(out.name, "MainProcess", sizeof "MainProcess");
     _Atomic uint64_t *label = label_at(member);
     uint64_t head = atomic_load(&label[0]);
     for (unsigned i = 0; i < WORDS; i++)

@@ -10,8 +10,9 @@
 #define MP__LABEL_BYTES 56 /* of a name, its 0 included; the rest of a longer one is left out */
 
 struct mp__label {
-    char name[MP__LABEL_BYTES]; /* "MainProcess" for who was given none: the root, a bare fork */
-    bool is_daemon;             /* ends with its parent */
+    char
+        name[MP__LABEL_BYTES]; /* unless given: "MainProcess" of the root and of a bare fork, "-" */
+    bool is_daemon;            /* ends with its parent */
 };
 
 void mp__label_set(mp__member_ref member, const char *name, bool is_daemon);

@@ -305,12 +305,16 @@ static void test_name_is_cut_to_what_fits(void **state) {
     mp_lock_free(lock);
 }
 
-MPT_MAIN(MPT_CASE(test_one_of_two_threads_is_told), MPT_CASE(test_one_of_two_processes_is_told),
+MPT_MAIN(MPT_CASE(test_one_of_two_threads_is_told),
+         MPT_CASE(test_one_of_two_processes_is_told),
          MPT_CASE(test_one_of_eight_threads_is_told),
          MPT_CASE(test_one_of_six_processes_is_told_of_recursive_locks),
          MPT_CASE(test_waiter_of_the_one_lock_that_asks_is_told),
-         MPT_CASE(test_detail_names_processes_and_locks), MPT_CASE(test_own_lock_is_a_deadlock),
-         MPT_CASE(test_own_rlock_is_no_deadlock), MPT_CASE(test_lock_without_the_option_waits),
+         MPT_CASE(test_detail_names_processes_and_locks),
+         MPT_CASE(test_own_lock_is_a_deadlock),
+         MPT_CASE(test_own_rlock_is_no_deadlock),
+         MPT_CASE(test_lock_without_the_option_waits),
          MPT_CASE(test_ordered_locks_never_look_like_a_deadlock),
          MPT_CASE(test_dead_waiter_is_no_part_of_a_cycle),
-         MPT_CASE(test_stopped_waiter_is_part_of_a_cycle), MPT_CASE(test_name_is_cut_to_what_fits))
+         MPT_CASE(test_stopped_waiter_is_part_of_a_cycle),
+         MPT_CASE(test_name_is_cut_to_what_fits))

@@ -1,0 +1,61 @@
+/* Lines about queues and pipes.
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "chan/local.h"
+#include "chan/pipe.h"
+#include "chan/queue.h"
+#include "family/dump.h"
+
+/* Copies have other addresses: the two loads, not mp__channel_load's order of them. */
+static uint64_t load_of(const struct channel_shared *channel) {
+    uint64_t head = atomic_load(&channel->head.load), tail = atomic_load(&channel->tail.load);
+    return tail > head ? tail - head : 0;
+}
+
+/* Who is in the middle of it: held for moments, unless stopped. */
+static void dump_side(FILE *stream, const char *text, const struct channel_side_shared *side) {
+    uint32_t owner = mp__guard_owner(&side->guard);
+    if (owner == 0)
+        return;
+    fprintf(stream, ", %s by ", text);
+    mp__dump_thread(stream, owner);
+}
+
+void mp__dump_queue(const struct mp__sight *sight, uint32_t kind) {
+    (void)kind;
+    const struct queue_shared *queue = sight->object;
+    const struct channel_shared *channel = &queue->channel;
+    fprintf(sight->stream, "queue %p length %" PRIu64, sight->block, load_of(channel));
+    if (channel->limit > 0)
+        fprintf(sight->stream, ", limit %" PRIu64, channel->limit);
+    if (queue->is_joinable)
+        fprintf(sight->stream, ", unfinished %" PRIu64,
+                atomic_load(&channel->tail.load) - atomic_load(&queue->done));
+    if (mp__local_find(sight->block, queue->serial))
+        fputs(", closed here", sight->stream);
+    dump_side(sight->stream, "put", &channel->tail);
+    dump_side(sight->stream, "got", &channel->head);
+    fputc('\n', sight->stream);
+    mp__dump_waiters(sight);
+}
+
+void mp__dump_pipe(const struct mp__sight *sight, uint32_t kind) {
+    (void)kind;
+    const struct pipe_shared *pipe = sight->object;
+    const char *first = sight->block;
+    const char *second = first + offsetof(struct pipe_shared, second);
+    size_t whole = sizeof *pipe + 2 * sizeof pipe->channels[0];
+    fprintf(sight->stream, "pipe %p ends %" PRIu32 ", %" PRIu64 " bytes for connection %p",
+            sight->block, atomic_load(&pipe->end_count), load_of(&pipe->channels[0]),
+            (const void *)first);
+    if (pipe->channel_count == 2 && sight->size >= whole)
+        fprintf(sight->stream, ", %" PRIu64 " for %p", load_of(&pipe->channels[1]),
+                (const void *)second);
+    for (uint32_t i = 0; i < pipe->channel_count && i < 2 && sight->size >= whole; i++) {
+        dump_side(sight->stream, "sent", &pipe->channels[i].tail);
+        dump_side(sight->stream, "received", &pipe->channels[i].head);
+    }
+    fputc('\n', sight->stream);
+    mp__dump_waiters(sight);
+}
