@@ -43,12 +43,13 @@ void mp__dump_queue(const struct mp__sight *sight, uint32_t kind) {
 void mp__dump_pipe(const struct mp__sight *sight, uint32_t kind) {
     (void)kind;
     const struct pipe_shared *pipe = sight->object;
+    uint32_t ends = atomic_load(&pipe->ends);
     const char *first = sight->block;
     const char *second = first + offsetof(struct pipe_shared, second);
     size_t whole = sizeof *pipe + 2 * sizeof pipe->channels[0];
-    fprintf(sight->stream, "pipe %p ends %" PRIu32 ", %" PRIu64 " bytes for connection %p",
-            sight->block, atomic_load(&pipe->end_count), load_of(&pipe->channels[0]),
-            (const void *)first);
+    fprintf(sight->stream, "pipe %p ends %u, %" PRIu64 " bytes for connection %p", sight->block,
+            ends & MP__PIPE_ENDING ? 0 : (unsigned)__builtin_popcount(ends),
+            load_of(&pipe->channels[0]), (const void *)first);
     if (pipe->channel_count == 2 && sight->size >= whole)
         fprintf(sight->stream, ", %" PRIu64 " for %p", load_of(&pipe->channels[1]),
                 (const void *)second);
