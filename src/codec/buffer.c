@@ -1,0 +1,39 @@
+/* Bytes that grow at the end.
+ * SPDX-License-Identifier: MIT */
+#include "codec/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fail.h"
+
+#define SLACK_BYTES 64 /* what follows a large piece is a few closing bytes */
+
+int mp__buffer_grow(struct mp__buffer *buffer, size_t more) {
+    if (more > PTRDIFF_MAX - SLACK_BYTES - buffer->size)
+        return mp__fail(-ENOMEM, "a buffer of %zu bytes cannot grow by %zu", buffer->size, more);
+    size_t capacity = buffer->capacity + buffer->capacity / 2;
+    if (capacity < buffer->size + more + SLACK_BYTES)
+        capacity = buffer->size + more + SLACK_BYTES;
+    void *data = realloc(buffer->data, capacity);
+    if (!data)
+        return mp__fail(-ENOMEM, "growing a buffer to %zu bytes", capacity);
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return 0;
+}
+
+void mp__buffer_fini(struct mp__buffer *buffer) {
+    free(buffer->data);
+    *buffer = (struct mp__buffer){0};
+}
+
+void mp__buffer_trim(struct mp__buffer *buffer) {
+    if (buffer->capacity - buffer->size < 4096 + buffer->size / 8)
+        return;
+    void *data = realloc(buffer->data, buffer->size > 0 ? buffer->size : 1);
+    if (!data)
+        return;
+    buffer->data = data;
+    buffer->capacity = buffer->size;
+}
