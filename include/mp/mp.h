@@ -4,9 +4,12 @@
 #define MP_MP_H
 
 #include "mp/base.h"
+#include "mp/collection.h"
 #include "mp/connection.h"
 #include "mp/context.h"
 #include "mp/family.h"
+#include "mp/object.h"
+#include "mp/pickle.h"
 #include "mp/pool.h"
 #include "mp/process.h"
 #include "mp/queue.h"

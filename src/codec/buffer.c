@@ -6,8 +6,31 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "os/memory.h"
 
-#define SLACK_BYTES 64 /* what follows a large piece is a few closing bytes */
+#define LARGE_PAGE ((size_t)2 << 20)
+#define LARGE_BYTES ((size_t)4 << 20) /* from here on page faults cost more than copying */
+#define SLACK_BYTES 64                /* what follows a large piece is a few closing bytes */
+
+void *mp__block_alloc(size_t size) {
+    if (size < LARGE_BYTES)
+        return malloc(size);
+    size_t whole = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    void *block = aligned_alloc(LARGE_PAGE, whole);
+    if (block)
+        mp__memory_prefer_large_pages(block, whole);
+    return block;
+}
+
+/* What little there is moves; growing in place would keep small pages. */
+static void *move_to_large(struct mp__buffer *buffer, size_t capacity) {
+    void *data = mp__block_alloc(capacity);
+    if (data && buffer->size > 0)
+        memcpy(data, buffer->data, buffer->size);
+    if (data)
+        free(buffer->data);
+    return data;
+}
 
 int mp__buffer_grow(struct mp__buffer *buffer, size_t more) {
     if (more > PTRDIFF_MAX - SLACK_BYTES - buffer->size)
@@ -15,7 +38,9 @@ int mp__buffer_grow(struct mp__buffer *buffer, size_t more) {
     size_t capacity = buffer->capacity + buffer->capacity / 2;
     if (capacity < buffer->size + more + SLACK_BYTES)
         capacity = buffer->size + more + SLACK_BYTES;
-    void *data = realloc(buffer->data, capacity);
+    void *data = capacity >= LARGE_BYTES && buffer->size < capacity / 8
+                     ? move_to_large(buffer, capacity)
+                     : realloc(buffer->data, capacity);
     if (!data)
         return mp__fail(-ENOMEM, "growing a buffer to %zu bytes", capacity);
     buffer->data = data;

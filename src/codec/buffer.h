@@ -13,6 +13,9 @@ struct mp__buffer {
     size_t capacity; /* bytes that data can take */
 };
 
+/* malloc of what is soon written: large blocks come in large pages. free() ends it. */
+void *mp__block_alloc(size_t size);
+
 /* Make room for `more` bytes behind the last one; 0 or -ENOMEM, then nothing has changed. */
 int mp__buffer_grow(struct mp__buffer *buffer, size_t more);
 

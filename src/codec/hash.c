@@ -63,6 +63,24 @@ static uint64_t hash_word(uint64_t word, uint64_t salt) {
     return hash_bytes(&word, sizeof word, salt);
 }
 
+/* Ints that fit into a word, by two rounds of multiplying with the secret. */
+static uint64_t hash_small(int64_t value) {
+    unsigned __int128 product = (unsigned __int128)((uint64_t)value ^ secret[0]) * (secret[1] | 1);
+    uint64_t folded = (uint64_t)product ^ (uint64_t)(product >> 64);
+    product = (unsigned __int128)(folded ^ secret[1]) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+    return hash ? hash : 1;
+}
+
+static uint64_t hash_large(const uint8_t *bytes, size_t size) {
+    if (size > 8)
+        return hash_bytes(bytes, size, SALT_NUMBER);
+    uint64_t value = size > 0 && (bytes[size - 1] & 0x80) ? UINT64_MAX : 0;
+    for (size_t i = size; i-- > 0;)
+        value = value << 8 | bytes[i];
+    return hash_small((int64_t)value);
+}
+
 static uint64_t hash_number(const mp_object *object) {
     struct mp__digits digits;
     uint8_t bytes[MP__DOUBLE_BYTES];
@@ -72,10 +90,12 @@ static uint64_t hash_number(const mp_object *object) {
             return hash_word((uint64_t)(uintptr_t)object, SALT_OTHER);
         if (!isfinite(value) || floor(value) != value)
             return hash_bytes(&value, sizeof value, SALT_OTHER);
-        return hash_bytes(bytes, mp__double_bytes(value, bytes), SALT_NUMBER);
+        return hash_large(bytes, mp__double_bytes(value, bytes));
     }
+    if (mp__is_small(object))
+        return hash_small(mp__small_value(object));
     mp__integer_look(object, &digits);
-    return hash_bytes(digits.bytes, digits.size, SALT_NUMBER);
+    return hash_large(digits.bytes, digits.size);
 }
 
 static uint64_t hash_text(struct mp__text *text) {

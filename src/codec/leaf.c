@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "codec/buffer.h"
 #include "codec/object.h"
 #include "codec/text.h"
 
@@ -87,7 +88,7 @@ mp_object *mp_bytes_new(const void *data, size_t size) {
 }
 
 static uint8_t *copy_bytes(const void *data, size_t size) {
-    uint8_t *copy = malloc(size > 0 ? size : 1);
+    uint8_t *copy = mp__block_alloc(size > 0 ? size : 1);
     if (!copy)
         mp__fail(-ENOMEM, "a bytearray of %zu bytes", size);
     else if (size > 0)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "codec/buffer.h"
 #include "codec/pointer_map.h"
 
 /* What one call frees. */
@@ -17,7 +18,7 @@ struct release {
 };
 
 void *mp__object_alloc(mp_object_kind kind, size_t size) {
-    struct mp_object *object = malloc(size);
+    struct mp_object *object = mp__block_alloc(size);
     if (!object) {
         mp__fail(-ENOMEM, "making a %s of %zu bytes", mp_object_kind_name(kind), size);
         return NULL;

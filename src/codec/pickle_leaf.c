@@ -71,7 +71,7 @@ int mp__pickler_get(struct mp__pickler *pickler, size_t number) {
  * memo. */
 int mp__pickler_memoize(struct mp__pickler *pickler, const mp_object *object) {
     size_t number = pickler->memo_count++, *place;
-    if (object && !mp__is_met_once(object)) {
+    if (object && !mp__comes_once(pickler, object)) {
         int code = mp__pointer_map_put(&pickler->memo, object, &place);
         if (code < 0)
             return code;

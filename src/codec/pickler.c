@@ -86,6 +86,7 @@ static int open_old_set(struct mp__pickler *pickler, const mp_object *node) {
 /* What comes before a node's slots. */
 static int open_node(struct mp__pickler *pickler, const mp_object *node) {
     int code = 0;
+    pickler->is_cyclic |= (mp__flags(node) & MP__FLAG_CYCLIC) != 0;
     switch (node->kind) {
     case MP_OBJECT_GLOBAL:
         return mp__pickler_global(pickler, node);
@@ -127,7 +128,7 @@ static int save(struct mp__pickler *pickler, const mp_object *object) {
     mp__pickler_boundary(pickler);
     if (mp__is_small(object))
         return mp__pickler_integer(pickler, object);
-    if (!mp__is_met_once(object)) {
+    if (!mp__comes_once(pickler, object)) {
         size_t *number = mp__pointer_map_find(&pickler->memo, object);
         if (number)
             return mp__pickler_get(pickler, *number);
@@ -139,7 +140,7 @@ static int save(struct mp__pickler *pickler, const mp_object *object) {
  * it was. */
 static int fetch_if_written(struct mp__pickler *pickler, const mp_object *node, size_t pops,
                             enum mp__opcode pop) {
-    if (mp__is_met_once(node))
+    if (mp__comes_once(pickler, node))
         return 0;
     size_t *number = mp__pointer_map_find(&pickler->memo, node);
     if (!number)

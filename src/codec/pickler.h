@@ -38,6 +38,7 @@ struct mp__pickler {
     int protocol;
     bool is_framing;              /* protocol 4 and on: all but long texts goes into frames */
     bool has_frame;               /* one is open */
+    bool is_cyclic;               /* something may contain itself: tuples are gone through twice */
     size_t frame;                 /* where it begins in out */
     struct mp__pointer_map memo;  /* numbers of objects that can be met again */
     size_t memo_count;            /* numbers given so far, to all that Python numbers */
@@ -87,6 +88,11 @@ static inline int mp__pickler_op(struct mp__pickler *pickler, enum mp__opcode op
     if (code == 0)
         pickler->out->data[pickler->out->size++] = (uint8_t)opcode;
     return code;
+}
+
+/* Can this object come only once, so that the memo need not know it? */
+static inline bool mp__comes_once(const struct mp__pickler *pickler, const mp_object *object) {
+    return mp__is_met_once(object) && !pickler->is_cyclic;
 }
 
 static inline void mp__write_number(uint8_t *out, uint64_t value, unsigned size) {

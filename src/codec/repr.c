@@ -1,5 +1,7 @@
 /* Objects as Python prints them, without recursion: open collections wait on a stack.
  * SPDX-License-Identifier: MIT */
+#include "codec/repr.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 #include "codec/pointer_map.h"
 #include "codec/text.h"
 
-#define SIZE_LIMIT ((size_t)1 << 30)
+#define SIZE_MAX_BYTES ((size_t)1 << 30)
 
 struct open_node {
     const mp_object *node;
@@ -21,6 +23,7 @@ struct open_node {
 
 struct printer {
     struct mp__buffer buffer;        /* the text so far */
+    size_t limit;                    /* of the text, in bytes */
     struct open_node *stack;         /* from malloc */
     size_t count;                    /* on it */
     size_t capacity;                 /* of it */
@@ -171,28 +174,36 @@ static int step(struct printer *printer) {
         return close_node(printer);
     bool is_value = top->node->kind == MP_OBJECT_DICT && top->next % 2 == 0;
     int code = top->shown++ > 0 ? put(printer, is_value ? ": " : ", ") : 0;
-    if (code == 0 && printer->buffer.size > SIZE_LIMIT)
-        code = mp__fail(MP_EINVAL, "mp_object_repr: the text would be longer than 1 GiB");
+    if (code == 0 && printer->buffer.size > printer->limit)
+        code = mp__fail(MP_EINVAL, "mp_object_repr: the text would be longer than %zu bytes",
+                        printer->limit);
     return code < 0 ? code : show(printer, slot, false);
+}
+
+int mp__object_print(struct mp__buffer *buffer, const mp_object *object, size_t limit) {
+    struct printer printer = {.buffer = *buffer, .limit = limit};
+    int code = show(&printer, object, false);
+    while (code == 0 && printer.count > 0)
+        code = step(&printer);
+    free(printer.stack);
+    mp__pointer_map_fini(&printer.on_stack);
+    *buffer = printer.buffer;
+    return code;
 }
 
 int mp_object_repr(const mp_object *object, char **out, size_t *size) {
     if (!object || !out)
         return mp__fail(MP_EINVAL, "mp_object_repr: an argument is NULL");
-    struct printer printer = {0};
-    int code = show(&printer, object, false);
-    while (code == 0 && printer.count > 0)
-        code = step(&printer);
+    struct mp__buffer buffer = {0};
+    int code = mp__object_print(&buffer, object, SIZE_MAX_BYTES);
     if (code == 0)
-        code = mp__buffer_put_byte(&printer.buffer, 0);
-    free(printer.stack);
-    mp__pointer_map_fini(&printer.on_stack);
+        code = mp__buffer_put_byte(&buffer, 0);
     if (code < 0) {
-        mp__buffer_fini(&printer.buffer);
+        mp__buffer_fini(&buffer);
         return code;
     }
-    *out = (char *)printer.buffer.data;
+    *out = (char *)buffer.data;
     if (size)
-        *size = printer.buffer.size - 1;
+        *size = buffer.size - 1;
     return 0;
 }

@@ -42,9 +42,10 @@ static int append_to_list(struct mp__unpickler *unpickler, mp_object *target, si
         code = mp__list_reserve(target, count);
     if (code < 0)
         return code;
+    if (count == 0)
+        return 0;
     mp_object **items = list->items + list->count;
-    if (count > 0)
-        memcpy(items, unpickler->stack + first, count * sizeof *items);
+    memcpy(items, unpickler->stack + first, count * sizeof *items);
     list->count += count;
     unpickler->top = first;
     return place_items(unpickler, target, items, count);

@@ -234,7 +234,9 @@ int mp__pickle_read(mp_object **out, const void *data, size_t size, const mp_loa
                                       .end = (const uint8_t *)data + size,
                                       .limits = limits_of(limits)};
     mp__key_budget_begin(size < SIZE_MAX / 256 ? size * 100 + 1000000 : SIZE_MAX);
-    int code = run(&unpickler);
+    int code = mp__unpickler_grow(&unpickler); /* so that the stack is never NULL */
+    if (code == 0)
+        code = run(&unpickler);
     mp__key_budget_end();
     mp_object *result = code == MP__STOPPED ? unpickler.stack[--unpickler.top] : NULL;
     finish(&unpickler);

@@ -25,6 +25,10 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size);
  * again. */
 void mp__memory_release(void *address, uint64_t size);
 
+/* Tell the system that this memory of ours, about to be written from end to end, may come in large
+ * pages. Only a hint. */
+void mp__memory_prefer_large_pages(void *address, size_t size);
+
 /* Where to try to map the arena, attempt 0, 1, 2...: addresses that loader, heap and mmap leave
  * alone (under TSan its own range). NULL: no more. `*limit_bytes`: the largest size that fits
  * there. */

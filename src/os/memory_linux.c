@@ -65,6 +65,10 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
     return 0;
 }
 
+void mp__memory_prefer_large_pages(void *address, size_t size) {
+    madvise(address, size, MADV_HUGEPAGE);
+}
+
 void mp__memory_release(void *address, uint64_t size) {
     if (madvise(address, size, MADV_REMOVE) < 0)
         memset(address, 0, size);

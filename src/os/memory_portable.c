@@ -76,6 +76,11 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
 }
 
 /* POSIX cannot give pages of a shared memory back: they keep their memory, with zeros in it. */
+void mp__memory_prefer_large_pages(void *address, size_t size) {
+    (void)address;
+    (void)size;
+}
+
 void mp__memory_release(void *address, uint64_t size) {
     memset(address, 0, size);
 }
