@@ -22,12 +22,14 @@ SUBJECTS = {
     "lock": ["bench_lock"],
     "memory": ["bench_memory"],
     "queue": ["bench_queue"],
+    "pickle": ["bench_pickle"],
 }
 
 START, LARGE = "start+join", "start+join, 1 GiB parent"
 ALONE, FIGHT = "lock, alone", "lock, 2 processes, 100 ns inside"
 STREAM_64, STREAM_1K, STREAM_16K, TRIP = "stream, 64 B", "stream, 1 KiB", "stream, 16 KiB", "round trip, 64 B"
 MEMORY = "idle worker, private memory"
+PICKLES = [f"pickle {way}, {what}" for way in ("dumps", "loads") for what in ("10^6 ints", "100 MB bytes")]
 # (metric, who): (metric of the limit, who, or a number; "<=" or ">="; the ratio asked for)
 ASKED = {
     (START, "libmp fork"): (START, "raw fork", "<=", 1.25),
@@ -47,6 +49,7 @@ ASKED = {
     (TRIP, "libmp queue"): (TRIP, "raw ring", "<=", 1.6),
     (TRIP, "libmp pipe"): (TRIP, "raw ring", "<=", 1.6),
     (MEMORY, "libmp fork"): ("150 kB", 150.0, "<=", 1.0),
+    **{(metric, "libmp"): (metric, "CPython", "<=", 1.0) for metric in PICKLES},
 }
 
 

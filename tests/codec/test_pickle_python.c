@@ -78,7 +78,7 @@ static void check_random_objects(const char *seed, unsigned least) {
         fprintf(stderr, "there is no python3 to compare with\n");
         exit(SKIPPED);
     }
-    snprintf(command, sizeof command, "python3 '%.*speer_pickle.py' %s 300",
+    snprintf(command, sizeof command, "python3 '%.*speer_pickle.py' %s 200",
              (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__, seed);
     FILE *stream = popen(command, "r");
     assert_non_null(stream);
@@ -96,22 +96,22 @@ static void check_random_objects(const char *seed, unsigned least) {
 
 static void test_random_objects_are_as_python_has_them(void **state) {
     (void)state;
-    check_random_objects("1", 2000);
+    check_random_objects("1", 1000);
 }
 
 static void test_other_random_objects_are_as_python_has_them(void **state) {
     (void)state;
-    check_random_objects("2", 2000);
+    check_random_objects("2", 1000);
 }
 
 static void test_more_random_objects_are_as_python_has_them(void **state) {
     (void)state;
-    check_random_objects("3", 2000);
+    check_random_objects("3", 1000);
 }
 
 static void test_still_more_random_objects_are_as_python_has_them(void **state) {
     (void)state;
-    check_random_objects("4", 2000);
+    check_random_objects("4", 1000);
 }
 
 MPT_MAIN(MPT_CASE(test_random_objects_are_as_python_has_them),
