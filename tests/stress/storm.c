@@ -206,6 +206,7 @@ static void calm_down(struct storm *storm) {
         for (unsigned seat = 1; seat <= storm->workers; seat++)
             left += !reap(storm, seat);
         feed(storm);
+        usleep(1000);
     }
     mp__forkserver_stop();
     storm_begin(&root, OP_ROOT_REAP); /* orphans: helpers, fork servers, pool workers */

@@ -138,7 +138,7 @@ static void work_value(struct storm_self *self) {
 
 /* A block: its size, then a pattern made of it. */
 static void *make_block(struct storm_self *self) {
-    static const size_t limits[] = {64, 1000, 30000, 300000, 4000000};
+    static const size_t limits[] = {64, 1000, 30000, 300000, 1000000};
     size_t kind = storm_random(self, 64);
     size_t size = 16 + storm_random(self, limits[kind < 5 ? kind : 1]);
     unsigned char *block = mp_shared_alloc(size);
