@@ -29,7 +29,8 @@ struct stage { /* in the arena */
     mp_condition *condition;
     mp_event *event;
     mp_barrier *barrier, *acting_barrier; /* for two */
-    mp_queue *queue, *small_queue, *joinable;
+    mp_barrier *lonely_barrier;           /* for one, who acts */
+    mp_queue *queue, *small_queue, *joinable, *leasing;
     mp_connection *ends[2], *own_ends[2]; /* own: the victim's alone */
     mp_value *value;
     mp_array *array;

@@ -10,6 +10,7 @@
 
 #include "matrix.h"
 #include "mpt.h"
+#include "os/clock.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
 #include "shm/heap.h"
@@ -45,12 +46,17 @@ static void make_and_free(struct stage *stage) {
 
 static void make_channels(struct stage *stage) {
     mp_queue *queue;
+    mp_queue_options options = {.joinable = true, .redeliver = true};
     mp_connection *first, *second;
     (void)stage;
     MPT_OK(mp_queue_new(&queue, NULL, 0));
     for (int i = 0; i < 40; i++)
         MPT_OK(mp_queue_put(queue, bytes, MATRIX_MIDDLE, 5));
     MPT_OK(mp_queue_put(queue, bytes, MATRIX_LARGE, 5));
+    mp_queue_free(queue);
+    MPT_OK(mp_queue_new_with(&queue, NULL, &options));
+    MPT_OK(mp_queue_put(queue, bytes, MATRIX_MIDDLE, 5));
+    MPT_OK(mp_queue_get(queue, bytes, sizeof bytes, NULL, 5));
     mp_queue_free(queue);
     MPT_OK(mp_pipe_new(&first, &second, NULL, true));
     MPT_OK(mp_connection_send_bytes(first, bytes, 100, 5));
@@ -142,6 +148,11 @@ static void meet_others(struct stage *stage) {
     }
 }
 
+static void meet_nobody(struct stage *stage) {
+    if (mp_barrier_wait(stage->lonely_barrier, 1) == MP_EBROKEN)
+        mp_barrier_reset(stage->lonely_barrier);
+}
+
 static void put_and_get(mp_queue *queue, size_t size, int count) {
     for (int i = 0; i < count; i++)
         (void)mp_queue_put(queue, bytes, size, 0.01);
@@ -158,6 +169,54 @@ static void use_queues(struct stage *stage) {
     (void)mp_queue_put(stage->joinable, bytes, 3, 5);
     if (mp_queue_get(stage->joinable, bytes, sizeof bytes, NULL, 5) == 0)
         (void)mp_queue_task_done(stage->joinable);
+}
+
+static void put_tasks(struct stage *stage) {
+    static const size_t sizes[] = {10, MATRIX_MIDDLE, MATRIX_LARGE, 200};
+    for (int i = 0; i < 12; i++)
+        MPT_OK(mp_queue_put(stage->leasing, bytes, sizes[i % 4], 5));
+}
+
+/* Got in three ways, some held together, ended one by one. */
+static void use_leases(struct stage *stage) {
+    mp_message *messages[4];
+    size_t got;
+    int count = 0;
+    put_tasks(stage);
+    for (int i = 0; i < 3; i++)
+        count += mp_queue_get(stage->leasing, bytes, sizeof bytes, NULL, 0.01) == 0;
+    if (mp_queue_get_many(stage->leasing, messages, 4, &got, 0.01) == 0)
+        for (size_t i = 0; i < got; i++, count++)
+            mp_message_free(messages[i]);
+    if (mp_queue_get_message(stage->leasing, &messages[0], 0.01) == 0) {
+        mp_message_free(messages[0]);
+        count++;
+    }
+    for (; count > 0; count--)
+        MPT_OK(mp_queue_task_done(stage->leasing));
+}
+
+static void *take_task(void *queue) {
+    (void)mp_queue_get(queue, bytes, sizeof bytes, NULL, 0.1);
+    return NULL;
+}
+
+/* Leases of a thread that has ended, then of a process that ends in order, and of one that dies. */
+static void leave_leases(struct stage *stage) {
+    pthread_t thread;
+    put_tasks(stage);
+    MPT_CHECK(pthread_create(&thread, NULL, take_task, stage->leasing) == 0);
+    pthread_join(thread, NULL);
+    (void)mp_queue_task_done(stage->leasing);
+    (void)mp_queue_get(stage->leasing, bytes, sizeof bytes, NULL, 0.01);
+    (void)mp_queue_get(stage->leasing, bytes, sizeof bytes, NULL, 0.01);
+    kill(getpid(), SIGKILL);
+}
+
+static int leave_task(void *arg, size_t size) {
+    (void)size;
+    (void)mp_queue_get((*(struct stage **)arg)->leasing, bytes, sizeof bytes, NULL, 0.1);
+    return 0;
 }
 
 static void use_messages(struct stage *stage) {
@@ -390,6 +449,7 @@ static void recover_holders(struct stage *stage) {
     recover_one(stage, "heap.bin.unlinked", use_heap);
     recover_one(stage, "waiter.enlist.done", use_sync);
     recover_one(stage, "barrier.wait.enlisted", meet_others);
+    recover_one(stage, "barrier.wait.acting", meet_nobody);
     recover_one(stage, "thread.join.taken", use_locks);
 }
 
@@ -428,7 +488,35 @@ static void recover_pools(struct stage *stage) {
     recover_one(stage, "process.confirm.done", use_pool);
 }
 
+/* One dies with leases, the next one while it puts those back or ends its own. */
+static void recover_leases(struct stage *stage) {
+    static const char *const points[] = {"none",
+                                         "lease.get.linked",
+                                         "none",
+                                         "lease.end.intended",
+                                         "lease.end.begun",
+                                         "lease.end.unlinked",
+                                         "lease.return.begun",
+                                         "none",
+                                         "lease.return.intended",
+                                         "lease.get.last"};
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        recover_one(stage, points[i], strcmp(points[i], "none") == 0 ? leave_leases : use_leases);
+        if (i + 1 < sizeof points / sizeof points[0] && !strstr(points[i + 1], "return"))
+            use_leases(stage);
+    }
+    put_tasks(stage);
+    start_one(stage, MP_FORK, leave_task);
+    use_leases(stage);
+    for (int i = 0; i < 300 && mp_queue_qsize(stage->leasing) > 0; i++)
+        if (mp_queue_get(stage->leasing, bytes, sizeof bytes, NULL, 0.001) == 0)
+            (void)mp_queue_task_done(stage->leasing);
+}
+
 static void recover_notified(struct stage *stage) {
+    mp__time until = mp__now() + MP__SECOND / 4;
+    while (mp__now() < until) /* before the bystander does, once */
+        mp__recover_look_round();
     recover_one(stage, "condition.wait.awake", use_sync);
     recover_one(stage, "condition.wait.awake", use_sync);
     recover_one(stage, "start.child.claimed", start_by_fork);
@@ -456,6 +544,8 @@ const struct scenario matrix_scenarios[] = {
     {"recover getters", recover_getters},
     {"recover notified", recover_notified},
     {"recover pools", recover_pools},
+    {"leases", use_leases},
+    {"recover leases", recover_leases},
     {"start in vain", start_in_vain},
     {"shared heap", use_shared_heap},
 };

@@ -20,7 +20,7 @@ static int act(void *arg, size_t size) {
 }
 
 static void make_sync(struct stage *stage) {
-    mp_barrier_options options = {.action = act};
+    mp_barrier_options options = {.action = act, .break_on_death = true};
     MPT_OK(mp_lock_new(&stage->lock, NULL));
     MPT_OK(mp_rlock_new(&stage->rlock, NULL));
     for (size_t i = 0; i < sizeof stage->many / sizeof stage->many[0]; i++)
@@ -30,6 +30,7 @@ static void make_sync(struct stage *stage) {
     MPT_OK(mp_event_new(&stage->event, NULL));
     MPT_OK(mp_barrier_new(&stage->barrier, NULL, 2, NULL));
     MPT_OK(mp_barrier_new(&stage->acting_barrier, NULL, 2, &options));
+    MPT_OK(mp_barrier_new(&stage->lonely_barrier, NULL, 1, &options));
 }
 
 struct stage *matrix_make_stage(void) {
@@ -39,6 +40,8 @@ struct stage *matrix_make_stage(void) {
     MPT_OK(mp_queue_new(&stage->queue, NULL, 0));
     MPT_OK(mp_queue_new(&stage->small_queue, NULL, 2));
     MPT_OK(mp_joinable_queue_new(&stage->joinable, NULL, 0));
+    mp_queue_options options = {.joinable = true, .redeliver = true};
+    MPT_OK(mp_queue_new_with(&stage->leasing, NULL, &options));
     MPT_OK(mp_pipe_new(&stage->ends[0], &stage->ends[1], NULL, true));
     MPT_OK(mp_pipe_new(&stage->own_ends[0], &stage->own_ends[1], NULL, true));
     MPT_OK(mp_value_new(&stage->value, NULL, 'q', NULL, MP_NEW_LOCK));
@@ -88,6 +91,15 @@ static void use_queue(mp_queue *queue) {
     }
 }
 
+static void use_tasks(mp_queue *queue) {
+    static unsigned char bytes[MATRIX_LARGE];
+    MPT_OK(mp_queue_put(queue, bytes, 50, 5));
+    int code = mp_queue_get(queue, bytes, sizeof bytes, NULL, 0.001);
+    MPT_CHECK(code == 0 || code == MP_EEMPTY);
+    if (code == 0)
+        MPT_OK(mp_queue_task_done(queue));
+}
+
 static void use_pipe(struct stage *stage) {
     static unsigned char bytes[MATRIX_LARGE];
     for (int i = 0; i < 2; i++) {
@@ -112,6 +124,7 @@ void matrix_work_beside(struct stage *stage) {
         use_sync(stage);
         use_queue(stage->queue);
         use_queue(stage->small_queue);
+        use_tasks(stage->leasing);
         use_pipe(stage);
         use_heap();
         take_and_give(mp_value_get_lock(stage->value));
@@ -156,6 +169,7 @@ static void free_sync(struct stage *stage) {
     mp_event_free(stage->event);
     mp_barrier_free(stage->barrier);
     mp_barrier_free(stage->acting_barrier);
+    mp_barrier_free(stage->lonely_barrier);
 }
 
 void matrix_free_stage(struct stage *stage) {
@@ -163,6 +177,7 @@ void matrix_free_stage(struct stage *stage) {
     mp_queue_free(stage->queue);
     mp_queue_free(stage->small_queue);
     mp_queue_free(stage->joinable);
+    mp_queue_free(stage->leasing);
     for (int i = 0; i < 2; i++) {
         mp_connection_free(stage->ends[i]);
         mp_connection_free(stage->own_ends[i]);

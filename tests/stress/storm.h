@@ -25,26 +25,28 @@
 #include "mp/shared.h"
 #include "mp/sync.h"
 
-enum { SEAT_MAX = 64, PAIR_COUNT = 4, QUEUE_COUNT = 3, LANE_COUNT = 5, MAILBOX_COUNT = 32 };
+enum { SEAT_MAX = 64, PAIR_COUNT = 4, QUEUE_COUNT = 4, LANE_COUNT = 6, MAILBOX_COUNT = 32 };
 enum { SEEN_MAX = 4096, OWN_BLOCKS = 8, BATCH = 5, PIPE_LANE = QUEUE_COUNT };
+enum { TASK_LANE = 2, REDELIVER_LANE = 3 }; /* whose messages are tasks; put back by a death */
 enum { ROOT_SEAT = 0, LARGEST_MESSAGE = 200000 };
 
 /* Operations, as X(name, text). */
-#define STORM_OPERATIONS(X)                                                                   \
-    X(OP_NONE, "nothing")                                                                     \
-    X(OP_LOCK, "lock")                                                                        \
-    X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire") X(OP_SEMAPHORE_RELEASE, "semaphore release") \
-        X(OP_CONDITION_WAIT, "condition wait") X(OP_CONDITION_NOTIFY, "condition notify")     \
-            X(OP_EVENT, "event") X(OP_BARRIER, "barrier") X(OP_PUT, "queue put")              \
-                X(OP_GET, "queue get") X(OP_PUT_MANY, "queue put_many")                       \
-                    X(OP_GET_MANY, "queue get_many") X(OP_TASK_DONE, "queue task_done")       \
-                        X(OP_SEND, "pipe send") X(OP_RECEIVE, "pipe receive")                 \
-                            X(OP_WAIT, "mp_wait") X(OP_VALUE, "value and array")              \
-                                X(OP_HEAP, "shared heap") X(OP_OBJECT, "new and free")        \
-                                    X(OP_PROCESS, "process") X(OP_POOL, "pool")               \
-                                        X(OP_ROOT_START, "root: start")                       \
-                                            X(OP_ROOT_REAP, "root: reap")                     \
-                                                X(OP_ROOT_CHECK, "root: check")
+#define STORM_OPERATIONS(X)                                                                        \
+    X(OP_NONE, "nothing")                                                                          \
+    X(OP_LOCK, "lock")                                                                             \
+    X(OP_SEMAPHORE_ACQUIRE, "semaphore acquire")                                                   \
+    X(OP_SEMAPHORE_RELEASE, "semaphore release")                                                   \
+    X(OP_CONDITION_WAIT, "condition wait")                                                         \
+    X(OP_CONDITION_NOTIFY, "condition notify")                                                     \
+    X(OP_EVENT, "event")                                                                           \
+    X(OP_BARRIER, "barrier") X(OP_PUT, "queue put") X(OP_GET, "queue get")                         \
+        X(OP_PUT_MANY, "queue put_many") X(OP_GET_MANY, "queue get_many")                          \
+            X(OP_TASK_DONE, "queue task_done") X(OP_SEND, "pipe send")                             \
+                X(OP_RECEIVE, "pipe receive") X(OP_WAIT, "mp_wait") X(OP_VALUE, "value and array") \
+                    X(OP_HEAP, "shared heap") X(OP_OBJECT, "new and free")                         \
+                        X(OP_PROCESS, "process") X(OP_POOL, "pool")                                \
+                            X(OP_ROOT_START, "root: start") X(OP_ROOT_REAP, "root: reap")          \
+                                X(OP_ROOT_CHECK, "root: check")
 #define STORM_ENUM(name, text) name,
 enum storm_operation { STORM_OPERATIONS(STORM_ENUM) OP_COUNT };
 extern const char *const storm_operation_names[OP_COUNT];
@@ -87,15 +89,16 @@ struct storm {
     volatile uint64_t items, items_twin;
     mp_event *event;
     mp_barrier *barrier;
-    mp_queue *queues[QUEUE_COUNT]; /* without limit, of 8, joinable */
-    mp_connection *ends[2];        /* lane 3: sent by [0]; lane 4: sent by [1] */
+    mp_queue *queues[QUEUE_COUNT]; /* without limit, of 8, joinable, redelivering */
+    mp_connection *ends[2];        /* lane 4: sent by [0]; lane 5: sent by [1] */
     mp_value *value;
     mp_array *array;
     _Atomic(void *) mailboxes[MAILBOX_COUNT];
     _Atomic uint64_t semaphore_acquired, semaphore_released;
     _Atomic uint64_t tasks_done;
     _Atomic uint64_t deaths[OP_COUNT][LANE_COUNT]; /* what was in hand */
-    _Atomic uint64_t messages, repairs, helpers_ended, pools_done, pool_items, pool_losses;
+    _Atomic uint64_t messages, repeated, repairs, helpers_ended, pools_done, pool_items,
+        pool_losses;
     _Atomic uint64_t incarnations;
     struct storm_seat seats[SEAT_MAX];
 };

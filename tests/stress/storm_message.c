@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storm.h"
 
@@ -58,11 +59,16 @@ static void examine(struct storm_self *self, unsigned lane, const unsigned char 
     STORM_CHECK(head.checksum == sum_up(at + sizeof head, size - sizeof head));
     struct storm_lane *its = &self->storm->seats[head.seat].lanes[lane];
     STORM_CHECK(head.number <= atomic_load(&its->begun));
-    STORM_CHECK(head.number >= self->last[head.seat][lane]);
+    bool is_in_order = head.number >= self->last[head.seat][lane];
     self->last[head.seat][lane] = head.number + 1;
     uint32_t before =
         atomic_exchange(&its->seen[head.number % SEEN_MAX], (uint32_t)head.number + 1);
-    STORM_CHECK(before != (uint32_t)head.number + 1);
+    bool is_new = before != (uint32_t)head.number + 1;
+    STORM_CHECK(lane == REDELIVER_LANE || (is_in_order && is_new));
+    if (!is_new) {
+        atomic_fetch_add(&self->storm->repeated, 1);
+        return;
+    }
     atomic_fetch_add(&its->got, 1);
     atomic_fetch_add_explicit(&self->storm->messages, 1, memory_order_relaxed);
 }
@@ -127,9 +133,11 @@ void storm_put_many(struct storm_self *self, unsigned lane) {
 }
 
 static void finish_task(struct storm_self *self, unsigned lane) {
-    if (lane != QUEUE_COUNT - 1)
+    if (lane < TASK_LANE || lane >= PIPE_LANE)
         return;
     atomic_store(&self->seat->operation, OP_TASK_DONE);
+    if (lane == REDELIVER_LANE && storm_random(self, 4) == 0)
+        usleep((useconds_t)storm_random(self, 5000)); /* who dies now has it in hand */
     STORM_CHECK(mp_queue_task_done(self->storm->queues[lane]) == 0);
     atomic_fetch_add(&self->storm->tasks_done, 1);
 }
@@ -163,7 +171,7 @@ void storm_get_many(struct storm_self *self, unsigned lane) {
     for (size_t i = 0; i < got; i++) {
         examine(self, lane, mp_message_data(list[i]), mp_message_size(list[i]));
         mp_message_free(list[i]);
-        if (lane == QUEUE_COUNT - 1) {
+        if (lane >= TASK_LANE) {
             STORM_CHECK(mp_queue_task_done(self->storm->queues[lane]) == 0);
             atomic_fetch_add(&self->storm->tasks_done, 1);
         }
