@@ -59,17 +59,23 @@ void mp__robust_mark(struct mp__robust *mutex) {
 #define OWNER_MASK \
     0x3fffffff /* FUTEX_TID_MASK: the holder's thread id; the kernel clears it when that dies */
 
+/* A slot of the registry is asked after while somebody makes it anew: the asker then finds that the
+ * slot leads another life. ThreadSanitizer cannot know, and takes pthread_mutex_init for a plain
+ * write. */
+#define RACES_WITH_INIT __attribute__((no_sanitize("thread")))
+
 /* One load. The place and the meaning of the word are fixed: by the kernel's robust list and by
  * glibc's ABI. */
-bool mp__robust_is_held(struct mp__robust *mutex) {
+RACES_WITH_INIT bool mp__robust_is_held(struct mp__robust *mutex) {
     return (__atomic_load_n(&mutex->mutex.__data.__lock, __ATOMIC_ACQUIRE) & OWNER_MASK) != 0;
 }
 
-#define WAITERS 0x80000000 /* FUTEX_WAITERS: the kernel wakes at the holder's end, libc at unlock \
+#define WAITERS \
+    0x80000000 /* FUTEX_WAITERS: the kernel wakes at the holder's end, libc at unlock \
                             */
 
 /* What libc does before it sleeps for the lock. */
-bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out) {
+RACES_WITH_INIT bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out) {
     uint32_t *word = (uint32_t *)&mutex->mutex.__data.__lock;
     uint32_t value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
     while ((value & OWNER_MASK) && !(value & WAITERS))
