@@ -8,9 +8,9 @@
  *     MPT_MAIN(MPT_CASE(test_get_times_out_when_empty),
  *              MPT_CASE(test_...))
  *
- * Each case goes on a line of its own: CMake reads the names from there and ctest runs `test_x
- * <case>`. A case that starts processes is listed as MPT_EACH_METHOD(test_...): ctest runs it as
- * <case>:fork, <case>:spawn and <case>:forkserver, and it asks mpt_context() for its context.
+ * CMake reads the names of the cases from these lines and ctest runs `test_x <case>`. A case that
+ * starts processes is listed as MPT_EACH_METHOD(test_...): ctest runs it as <case>:fork,
+ * <case>:spawn and <case>:forkserver, and it asks mpt_context() for its context.
  *
  * In a child never use a cmocka assert (it would run the remaining tests there and the parent would
  * report success): use MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits
