@@ -31,6 +31,11 @@ int mp__child_own_image(void);
  * wait with a deadline poll its sentinel first. */
 int mp__child_reap(pid_t pid, bool wait, int *code);
 
+/* In a child of one thread, forked by `parent`, which has one thread: be killed when that dies, until
+ * unbound. -ENOSYS: the system cannot; look at getppid() from time to time. */
+int mp__child_bind(pid_t parent);
+void mp__child_unbind(void);
+
 /* This machine's clock since boot in nanoseconds, which runs on in suspend: what process start
  * times are measured in. */
 uint64_t mp__boot_time(void);

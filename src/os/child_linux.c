@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,4 +131,17 @@ bool mp__child_exists(pid_t pid, uint64_t registered) {
     bool exists = is_that_one(start_time_of(pidfd), registered) && !has_ended(pidfd);
     mp__descriptor_close(pidfd);
     return exists;
+}
+
+/* The parent may have died before: then nothing is sent any more. */
+int mp__child_bind(pid_t parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -ENOSYS;
+    if (getppid() != parent)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+void mp__child_unbind(void) {
+    (void)prctl(PR_SET_PDEATHSIG, 0);
 }

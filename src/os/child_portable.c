@@ -35,3 +35,11 @@ bool mp__child_exists(pid_t pid, uint64_t registered) {
         return false;
     return !is_own_zombie(pid);
 }
+
+int mp__child_bind(pid_t parent) {
+    (void)parent;
+    return -ENOSYS;
+}
+
+void mp__child_unbind(void) {
+}

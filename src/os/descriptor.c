@@ -19,9 +19,10 @@
 
 /* Not again after EINTR: the descriptor may already be another thread's. */
 void mp__descriptor_close(int descriptor) {
+    if (descriptor < 0)
+        return;
     int error = errno;
-    if (descriptor >= 0)
-        close(descriptor);
+    close(descriptor);
     errno = error;
 }
 

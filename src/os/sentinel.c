@@ -70,5 +70,5 @@ int mp__sentinel_signal(const struct mp__sentinel *sentinel, pid_t pid, int sign
 void mp__sentinel_close(struct mp__sentinel *sentinel) {
     mp__descriptor_close(sentinel->fd);
     mp__descriptor_close(sentinel->child_end);
-    *sentinel = (struct mp__sentinel){.fd = -1, .child_end = -1};
+    sentinel->fd = sentinel->child_end = -1;
 }

@@ -14,8 +14,14 @@ struct mp__bootstrap {
     const int
         *descriptors; /* of the connections that were passed; of a hidden process: for its target */
     size_t descriptor_count;
-    bool is_forked; /* a copy of the parent: has its descriptors and its functions */
+    bool is_forked;    /* a copy of the parent: has its descriptors and its functions */
+    bool is_rehearsed; /* by mp__bootstrap_rehearse */
 };
+
+/* Long before mp__bootstrap, in a process that only waits for it and was forked by one that came
+ * up so itself: do what does not depend on what it will run. `last_launch`: name of an earlier
+ * start by the same parent, or 0. */
+void mp__bootstrap_rehearse(uint64_t last_launch);
 
 /* Become that process: run its target and end. */
 void mp__bootstrap(const struct mp__bootstrap *how) __attribute__((noreturn));

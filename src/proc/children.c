@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -22,10 +24,15 @@
 #define CODE_SLICE (MP__SECOND / 50)     /* between looks at the server that should write a code */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
 
+#define ENTRIES 16 /* that need no malloc */
+
 static struct {
     pthread_mutex_t mutex; /* guards the rest and every entry in it */
     struct child *alive;   /* those not seen to end yet */
     struct child *ended;   /* those that nobody has closed yet */
+    unsigned used;         /* bit n: entries[n] is in use */
+    struct child entries[ENTRIES]; /* here, since malloc's own pages have to be copied again after
+                                      each fork */
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock(void) {
@@ -36,12 +43,32 @@ static void unlock(void) {
     pthread_mutex_unlock(&table.mutex);
 }
 
+static struct child *take_entry(void) {
+    struct child *entry = NULL;
+    lock();
+    for (unsigned i = 0; i < ENTRIES && !entry; i++)
+        if (!(table.used & 1U << i)) {
+            table.used |= 1U << i;
+            entry = memset(&table.entries[i], 0, sizeof *entry);
+        }
+    unlock();
+    return entry ? entry : calloc(1, sizeof *entry);
+}
+
+static void give_entry_locked(struct child *entry) {
+    uintptr_t offset = (uintptr_t)entry - (uintptr_t)table.entries;
+    if (offset < sizeof table.entries)
+        table.used &= ~(1U << offset / sizeof *entry);
+    else
+        free(entry);
+}
+
 static void forget_list(struct child **list) {
     while (*list) {
         struct child *child = *list;
         *list = child->next;
         mp__sentinel_close(&child->sentinel);
-        free(child);
+        give_entry_locked(child);
     }
 }
 
@@ -57,7 +84,7 @@ __attribute__((constructor)) static void guard_fork(void) {
 }
 
 struct child *mp__children_new(struct process_shared *process) {
-    struct child *child = calloc(1, sizeof *child);
+    struct child *child = take_entry();
     if (!child) {
         mp__fail(-ENOMEM, "an entry for a child");
         return NULL;
@@ -100,7 +127,9 @@ void mp__children_drop(struct child *child) {
             mp__member_cancel(child->member);
         mp__launch_free(child->launch);
     }
-    free(child);
+    lock();
+    give_entry_locked(child);
+    unlock();
 }
 
 void mp__children_add(struct child *child) {
@@ -193,6 +222,8 @@ int mp__children_join(struct child *child, mp__time deadline) {
         lock();
         struct mp__launch launch = child->launch;
         unlock();
+        if (ready > 0 && child->server)
+            mp__forkserver_call();
         if (ready > 0 && launch.shared)
             mp__launch_await_code(launch, earlier(deadline, mp__now() + CODE_SLICE));
     }

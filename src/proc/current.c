@@ -46,7 +46,7 @@ void *mp__current_alloc(size_t size) {
 }
 
 void mp__current_free(void *block) {
-    if ((uintptr_t)block - (uintptr_t)room.bytes >= sizeof room.bytes)
+    if (block && (uintptr_t)block - (uintptr_t)room.bytes >= sizeof room.bytes)
         free(block);
 }
 

@@ -46,6 +46,12 @@ __attribute__((constructor)) static void guard_fork(void) {
     pthread_atfork(NULL, NULL, forget_server);
 }
 
+/* Without a system call. Its place in the family is lost before its spares can be anybody else's
+ * children and reaped. */
+static bool has_server(void) {
+    return mp__member_is_alive(mp__process_member(client.server));
+}
+
 /* The serial is looked at again: the sentinel's number may mean something else by now. */
 bool mp__forkserver_is_alive(unsigned serial) {
     if (serial == 0 || atomic_load(&living_serial) != serial)
@@ -180,7 +186,7 @@ static void discard_server(void) {
 }
 
 static int ensure_server(void) {
-    if (client.server && mp__forkserver_is_alive(last_serial))
+    if (client.server && has_server())
         return 0;
     if (client.server)
         discard_server();
@@ -210,6 +216,25 @@ void mp__forkserver_stop(void) {
 
 static void poke_server(void) {
     (void)mp__descriptor_send(client.ends[0], "", 1, NULL, 0);
+}
+
+/* Whoever starts something meanwhile calls it, too. */
+void mp__forkserver_call(void) {
+    if (pthread_mutex_trylock(&client.mutex) != 0)
+        return;
+    if (client.server)
+        poke_server();
+    pthread_mutex_unlock(&client.mutex);
+}
+
+/* It forks in batches, while the other half is used up. */
+static void poke_for_more(void) {
+    unsigned idle = 0;
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+        if (mp__spare_state(atomic_load(&client.record->spares[number].word)) == MP__SPARE_IDLE)
+            idle++;
+    if (idle == MP__SPARE_MAX / 2)
+        poke_server();
 }
 
 static int send_parcel(const struct child *child, unsigned number, uint32_t ticket, const int *list,
@@ -256,7 +281,7 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
     atomic_store(&spare->launch, mp__launch_name(child->launch));
     atomic_store(&spare->has_parcel, count > 0);
     MP__POINT("forkserver.take.written");
-    if (!mp__forkserver_is_alive(last_serial) ||
+    if (!has_server() ||
         !atomic_compare_exchange_strong(&spare->word, &word,
                                         mp__spare_word(ticket, MP__SPARE_TAKEN))) {
         if (child->sentinel.child_end < 0)
@@ -321,7 +346,7 @@ int mp__start_forkserver(struct child *child) {
     pthread_mutex_lock(&client.mutex);
     code = hand_over(child);
     if (code == 0)
-        poke_server();
+        poke_for_more();
     pthread_mutex_unlock(&client.mutex);
     return code;
 }

@@ -24,7 +24,7 @@
 
 struct process_shared;
 
-#define MP__SPARE_MAX 4
+#define MP__SPARE_MAX 8 /* when half of them are taken the server forks new ones */
 
 enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN, MP__SPARE_LEFT };
 #define MP__SPARE_STATE_BITS 2
@@ -65,6 +65,9 @@ struct mp__parcel {
 
 /* Is the server alive that was number `serial` of this process? */
 bool mp__forkserver_is_alive(unsigned serial);
+
+/* Have it look after its children now, not after a while: one was killed, and we want its code. */
+void mp__forkserver_call(void);
 
 /* End this process's server and its spares, and wait for that; children that run are not touched.
  * The next start makes a new one. Done at exit, too. */

@@ -1,8 +1,12 @@
 /* The fork server itself: one thread that forks, waits and reaps.
  * SPDX-License-Identifier: MIT
  *
- * It dies with its client, its spares with it (lifelines). Children at work live on; their codes
- * they write themselves, those of the killed it writes. */
+ * It dies with its client, its spares with it. Children at work live on; their codes they write
+ * themselves, those of the killed it writes.
+ *
+ * While children start and end at a high rate the server must not get in their way: it forks
+ * several at once when the client says that half are gone, and an end alone wakes it only after a
+ * quiet moment. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,21 +18,23 @@
 
 #include "base/fail.h"
 #include "base/point.h"
+#include "os/child.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
-#include "os/lifeline.h"
 #include "proc/bootstrap.h"
 #include "proc/forkserver.h"
 
+#define QUIET_MILLISECONDS 10 /* after which children that have ended wake the server */
 #define TAKEN_MILLISECONDS \
     1 /* between looks at a spare that has been taken and has not left its place */
+#define ORPHAN_SLICE \
+    (MP__SECOND / 20) /* between a spare's looks at its server where it cannot be bound to it */
 
 struct note { /* a child of the server */
     pid_t pid;
-    uint32_t ticket;              /* it had as a spare */
-    unsigned number;              /* of its place */
-    struct mp__lifeline lifeline; /* until it has been taken */
-    uint64_t launch;              /* name of what it runs; 0: not taken, as far as is known */
+    uint32_t ticket; /* it had as a spare */
+    unsigned number; /* of its place */
+    uint64_t launch; /* name of what it runs; 0: not taken, as far as is known */
 };
 
 static struct {
@@ -39,6 +45,7 @@ static struct {
     size_t count;       /* of notes */
     size_t capacity;    /* of notes */
     sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
+    pid_t pid;          /* the server's own */
 } server;
 
 static void ring_bell(void) {
@@ -91,9 +98,11 @@ static void run_preload(const struct mp__preload *preload) {
 
 /* ---- a spare ---- */
 
-static void close_ends(void) {
+/* All but the spare's own channel. */
+static void close_others(unsigned number) {
     for (size_t i = 0; i < server.end_count; i++)
-        mp__descriptor_close(server.ends[i]);
+        if (i != 1 + number)
+            mp__descriptor_close(server.ends[i]);
 }
 
 static void close_list(const int *list, size_t count) {
@@ -123,34 +132,40 @@ static void receive_parcel(struct mp__bootstrap *how, unsigned number, uint32_t 
 }
 
 /* Sleep until the client gives us something; leave when the place is another's. */
-static void await_work(struct spare_shared *spare, uint32_t ticket) {
+static void await_work(struct spare_shared *spare, uint32_t ticket, bool is_bound) {
     uint32_t word;
     while ((word = atomic_load(&spare->word)) == mp__spare_word(ticket, MP__SPARE_EMPTY) ||
-           word == mp__spare_word(ticket, MP__SPARE_IDLE))
-        (void)mp__futex_wait(&spare->word, word, MP__NEVER);
+           word == mp__spare_word(ticket, MP__SPARE_IDLE)) {
+        if (!is_bound && getppid() != server.pid)
+            _exit(0);
+        (void)mp__futex_wait(&spare->word, word,
+                             is_bound ? MP__NEVER : mp__now() + ORPHAN_SLICE);
+    }
     if (word != mp__spare_word(ticket, MP__SPARE_TAKEN))
         _exit(0);
 }
 
-static void be_spare(unsigned number, uint32_t ticket, int lifeline_end) {
+/* All that can be done ahead is done before it sleeps. */
+static void be_spare(unsigned number, uint32_t ticket) {
     struct spare_shared *spare = &server.record->spares[number];
     static int list[MP__PASS_MAX]; /* the bootstrap points into it for life */
-    struct mp__bootstrap how = {.sentinel_end = -1, .lifeline_end = -1};
+    struct mp__bootstrap how = {.sentinel_end = -1, .lifeline_end = -1, .is_rehearsed = true};
     set_handler(SIGCHLD, SIG_DFL);
     set_handler(SIGINT, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
-    if (mp__lifeline_arm(lifeline_end) < 0)
-        _exit(255);
-    await_work(spare, ticket);
+    bool is_bound = mp__child_bind(server.pid) == 0;
+    close_others(number);
+    mp__bootstrap_rehearse(atomic_load(&spare->launch));
+    await_work(spare, ticket, is_bound);
     how.launch = mp__launch_named(atomic_load(&spare->launch));
     if (atomic_load(&spare->has_parcel))
         receive_parcel(&how, number, ticket, list);
-    mp__lifeline_disarm(lifeline_end);
+    mp__descriptor_close(server.ends[1 + number]);
+    mp__child_unbind();
     uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
     (void)atomic_compare_exchange_strong(&spare->word, &taken,
                                          mp__spare_word(ticket, MP__SPARE_LEFT));
     MP__POINT("forkserver.spare.left");
-    close_ends();
     mp__bootstrap(&how);
 }
 
@@ -176,13 +191,20 @@ static void learn_launch(struct note *note) {
     if (mp__spare_ticket(word) != note->ticket || mp__spare_state(word) < MP__SPARE_TAKEN)
         return;
     note->launch = atomic_load(&spare->launch);
-    if (mp__spare_state(word) == MP__SPARE_LEFT)
-        mp__lifeline_close(&note->lifeline);
 }
 
-static void learn_launches(void) {
-    for (size_t i = 0; i < server.count; i++)
-        learn_launch(&server.notes[i]);
+/* Notes what was taken, before any place is used again. Bit n: one is in place n, or on its way
+ * there. */
+static unsigned find_spares(void) {
+    unsigned places = 0;
+    for (size_t i = 0; i < server.count; i++) {
+        struct note *note = &server.notes[i];
+        if (note->launch == 0)
+            learn_launch(note);
+        if (note->launch == 0)
+            places |= 1U << note->number;
+    }
+    return places;
 }
 
 /* By the server, not the spare: one of a dead server, on its last legs, must not write here. */
@@ -197,33 +219,16 @@ static void announce(const struct note *note) {
 static int fork_spare(unsigned number, uint32_t ticket) {
     struct note note = {.ticket = ticket, .number = number};
     int code = reserve_note();
-    if (code == 0)
-        code = mp__lifeline_open(&note.lifeline);
     if (code < 0)
         return code;
     note.pid = fork();
     if (note.pid == 0)
-        be_spare(number, ticket, note.lifeline.child_end);
-    if (note.pid < 0) {
-        code = -errno;
-        mp__lifeline_close(&note.lifeline);
-        return code;
-    }
-    mp__descriptor_close(note.lifeline.child_end);
-    note.lifeline.child_end = -1;
+        be_spare(number, ticket);
+    if (note.pid < 0)
+        return -errno;
     server.notes[server.count++] = note;
     announce(&note);
     return 0;
-}
-
-/* Is one in that place, or on its way there? Notes what was taken before the place is used again.
- */
-static bool has_spare(unsigned number) {
-    learn_launches();
-    for (size_t i = 0; i < server.count; i++)
-        if (server.notes[i].number == number && server.notes[i].launch == 0)
-            return true;
-    return false;
 }
 
 static int refill(unsigned number) {
@@ -242,12 +247,13 @@ static int refill(unsigned number) {
 /* true: some place is TAKEN and not yet LEFT, look again soon. */
 static bool refill_all(void) {
     bool is_taken = false;
+    unsigned places = find_spares();
     for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
         enum mp__spare_state state =
             mp__spare_state(atomic_load(&server.record->spares[number].word));
         if (state == MP__SPARE_TAKEN)
             is_taken = true;
-        else if (state != MP__SPARE_IDLE && !has_spare(number) && refill(number) < 0)
+        else if (state != MP__SPARE_IDLE && !(places & 1U << number) && refill(number) < 0)
             break;
     }
     return is_taken;
@@ -285,7 +291,6 @@ static void bury(size_t index, int code) {
     learn_launch(note);
     if (note->launch != 0)
         mp__launch_bury(mp__launch_named(note->launch), code);
-    mp__lifeline_close(&note->lifeline);
     server.notes[index] = server.notes[--server.count];
 }
 
@@ -305,14 +310,33 @@ static void reap_ended(void) {
     }
 }
 
-/* false: the client wants no more. */
-static bool await_event(bool is_soon) {
+enum event { CLIENT_CALLS, CLIENT_IS_GONE, CHILD_ENDED, NOTHING };
+
+/* SIGCHLD, once it has come, waits until it is asked for. */
+static enum event await_event(bool is_quiet, int milliseconds) {
     struct pollfd poller = {.fd = server.ends[0], .events = POLLIN};
-    struct timespec soon = {.tv_nsec = TAKEN_MILLISECONDS * 1000000L};
-    if (ppoll(&poller, 1, is_soon ? &soon : NULL, &server.unblocked) <= 0)
-        return true;
+    struct timespec limit = {.tv_nsec = milliseconds * 1000000L};
+    int ready = ppoll(&poller, 1, is_quiet ? NULL : &limit, is_quiet ? &server.unblocked : NULL);
+    if (ready <= 0)
+        return ready < 0 ? CHILD_ENDED : NOTHING;
     char byte;
-    return mp__descriptor_receive(server.ends[0], &byte, 1, NULL, &(size_t){0}) > 0;
+    ssize_t got = mp__descriptor_receive(server.ends[0], &byte, 1, NULL, &(size_t){0});
+    return got > 0 ? CLIENT_CALLS : CLIENT_IS_GONE;
+}
+
+/* Until the client is gone, or has told us to. The end of a child is left alone for a while: in a
+ * series of starts its place is then filled together with others. */
+static void serve(void) {
+    enum event event = CLIENT_CALLS;
+    bool is_taken = false;
+    while (event != CLIENT_IS_GONE) {
+        if (event != CHILD_ENDED) {
+            reap_ended();
+            is_taken = refill_all();
+        }
+        bool is_quiet = event == NOTHING && !is_taken;
+        event = await_event(is_quiet, is_taken ? TAKEN_MILLISECONDS : QUIET_MILLISECONDS);
+    }
 }
 
 static void end_spares(void) {
@@ -335,6 +359,7 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
     server.ends = mp__bootstrap_descriptors(&server.end_count);
     for (size_t i = 1; i < server.end_count; i++) /* what a spare is to receive is there already */
         (void)mp__descriptor_set_blocking(server.ends[i], 0);
+    server.pid = getpid();
     set_signals();
     run_preload(&order->preload);
     atomic_store(&server.record->server, mp__member_self());
@@ -345,11 +370,7 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
             &server.record->spares[i].word,
             mp__spare_word(atomic_fetch_add(&server.record->ticket, 1) + 1, MP__SPARE_EMPTY));
     mp__bootstrap_ready();
-    bool is_soon;
-    do {
-        reap_ended();
-        is_soon = refill_all();
-    } while (await_event(is_soon));
+    serve();
     end_spares();
     return 0;
 }

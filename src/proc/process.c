@@ -23,6 +23,8 @@
 #define CONNECTIONS_MAX \
     (MP__PASS_MAX - 4) /* others are the arena's, the sentinel's, the lifeline's */
 
+#define SMALL 128 /* bytes of a text that fits on the stack */
+
 static int check(const mp_process *process, const char *function) {
     if (mp__current_is_handle(process))
         return 0;
@@ -120,28 +122,39 @@ static int count_connections(const mp_process_options *options, size_t *out) {
     return 0;
 }
 
+/* Room for a text: `small` of SMALL bytes when that is enough. malloc would make a page of the
+ * parent's its own again after each fork. */
+static char *take_room(char *small, size_t room) {
+    return room <= SMALL ? small : malloc(room);
+}
+
+static void give_room(const char *small, char *text) {
+    if (text != small)
+        free(text);
+}
+
 /* "1:2" for the second child of "1". */
 static int set_identity(struct process_shared *process, const struct process_shared *self) {
     const struct mp__bytes *ours = &self->parts[MP__PART_IDENTITY];
-    char *text = malloc(ours->size + 24);
+    char small[SMALL], *text = take_room(small, ours->size + 24);
     if (!text)
         return -ENOMEM;
     int length = snprintf(text, ours->size + 24, "%s%s%u", atomic_load(&ours->data),
                           ours->size > 0 ? ":" : "", mp__current_count());
     int code = mp__process_set_part(process, MP__PART_IDENTITY, text, (size_t)length);
-    free(text);
+    give_room(small, text);
     return code;
 }
 
 static int set_default_name(struct process_shared *process, const char *prefix) {
     const struct mp__bytes *identity = &process->parts[MP__PART_IDENTITY];
     size_t room = identity->size + 40;
-    char *text = malloc(room);
+    char small[SMALL], *text = take_room(small, room);
     if (!text)
         return -ENOMEM;
     int length = snprintf(text, room, "%sProcess-%s", prefix, atomic_load(&identity->data));
     int code = mp__process_set_part(process, MP__PART_NAME, text, (size_t)length);
-    free(text);
+    give_room(small, text);
     return code;
 }
 

@@ -283,6 +283,13 @@ int mp__member_enter(mp__member_ref reserved) {
     return code;
 }
 
+/* Reading maps neighbouring pages, too; writing only one. */
+void mp__member_rehearse(void) {
+    if (mp__registry_open() < 0)
+        return;
+    (void)atomic_load(&mp__registry->members[1].status);
+}
+
 bool mp__member_give_up(mp__member_ref ref) {
     struct member_shared *slot = mp__member_at(mp__member_index(ref));
     uint64_t status;
@@ -333,7 +340,7 @@ void mp__member_free(mp__member_ref ref) {
 /* Anything that only a recovery gives back: holdings, records of other threads, children on their
  * way. */
 static bool needs_recovery(mp__member_ref self) {
-    uint32_t high = atomic_load(&mp__registry->thread_high);
+    uint32_t high = mp__thread_has_joined() ? atomic_load(&mp__registry->thread_high) : 0;
     for (uint32_t i = 1; i <= high; i++) {
         struct thread_shared *record = &mp__registry->threads[i];
         if (atomic_load(&record->member) == self &&
@@ -355,10 +362,25 @@ static bool is_no_thread(uint32_t thread) {
     return false;
 }
 
+static void free_own_slot(mp__member_ref self) {
+    struct member_shared *slot = mp__member_at(mp__member_index(self));
+    atomic_store(&slot->life_is_lost, epoch_of(self));
+    mp__robust_unlock(&slot->life);
+    MP__POINT("member.leave.life");
+    atomic_store(&here.self, 0);
+    mp__member_free(self);
+}
+
+/* A process that never took a block or a record has nothing that somebody could recover meanwhile.
+ */
 void mp__member_leave(void) {
     mp__member_ref self = atomic_load(&here.self);
     if (self == 0 || !pthread_equal(here.life_thread, pthread_self()) || needs_recovery(self))
         return;
+    if (!mp__thread_has_joined()) {
+        free_own_slot(self);
+        return;
+    }
     struct thread_shared *record = mp__self_cached;
     if (record) {
         mp__self_cached = NULL;
@@ -372,12 +394,7 @@ void mp__member_leave(void) {
     if (record)
         mp__thread_free(record);
     MP__POINT("member.leave.record");
-    struct member_shared *slot = mp__member_at(mp__member_index(self));
-    atomic_store(&slot->life_is_lost, epoch_of(self));
-    mp__robust_unlock(&slot->life);
-    MP__POINT("member.leave.life");
-    atomic_store(&here.self, 0);
-    mp__member_free(self);
+    free_own_slot(self);
     mp__robust_unlock(&mp__registry->recover);
 }
 

@@ -59,6 +59,9 @@ int mp__member_enter(
     mp__member_ref reserved); /* child: this is me; MP_ESTATE: the slot was given up meanwhile */
 void mp__member_cancel(mp__member_ref child); /* parent: it never came to life */
 
+/* A process that will enter soon: bring what that needs into its memory. */
+void mp__member_rehearse(void);
+
 /* Is it running, or starting under a living parent? No system call in the common case. false: it is
  * dead, or gone and recovered long ago. */
 bool mp__member_is_alive(mp__member_ref ref);

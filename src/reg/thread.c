@@ -17,6 +17,12 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* its destructor runs at a thread's end */
 static int key_code;      /* of making the key: 0 or -errno */
 
+static _Atomic bool has_joined; /* some thread of this process */
+
+bool mp__thread_has_joined(void) {
+    return atomic_load(&has_joined);
+}
+
 struct thread_shared *mp__thread_at(uint32_t index) {
     return &mp__registry->threads[index];
 }
@@ -64,6 +70,7 @@ static void make_key(void) {
 
 void mp__thread_forked(void) {
     mp__self_cached = NULL;
+    atomic_store(&has_joined, false);
     if (mp__registry && key_code == 0)
         pthread_setspecific(key, NULL);
 }
@@ -112,6 +119,7 @@ struct thread_shared *mp__self_join(void) {
         mp__fail(key_code, "no thread-specific key is left for libmp (pthread_key_create)");
         return NULL;
     }
+    atomic_store(&has_joined, true);
     struct thread_shared *record = find_record(member);
     if (!record)
         return NULL;

@@ -8,6 +8,7 @@
 #define MP__REG_THREAD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,9 @@ static inline struct thread_shared *mp__self(void) {
     struct thread_shared *self = mp__self_cached;
     return __builtin_expect(self != NULL, 1) ? self : mp__self_join();
 }
+
+/* Has a thread of this process joined, and so may hold blocks of the heap? */
+bool mp__thread_has_joined(void);
 
 struct thread_shared *mp__thread_at(uint32_t index);
 uint32_t mp__thread_high(void); /* records with a larger index were never used: the end of scans */

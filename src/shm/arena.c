@@ -22,6 +22,7 @@
 
 struct arena_shared *mp__arena;
 static int arena_descriptor = -1;
+static uint64_t arena_size; /* as the arena says, without a look at its first page */
 static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* A child forked while another thread opens the arena must not find the mutex locked for ever. */
@@ -42,6 +43,7 @@ static struct arena_shared *current(void) {
 static void adopt(struct arena_shared *arena, int descriptor) {
     mp__heap_locate(arena);
     arena_descriptor = descriptor;
+    arena_size = arena->size;
     __atomic_store_n(&mp__arena, arena, __ATOMIC_RELEASE);
 }
 
@@ -68,12 +70,13 @@ static uint64_t place_sections(struct arena_shared *arena) {
         [MP__SECTION_HEAP] = mp__heap_table_bytes(arena->size),
         [MP__SECTION_REGISTRY] = 8 * MIB,
         [MP__SECTION_FUNCTIONS] = 256 * 1024,
-        [MP__SECTION_PROCESSES] = 2 * MIB,
+        [MP__SECTION_PROCESSES] = 1536 * 1024,
     };
-    /* The heap's table, which grows with use, comes last: what is before it can be committed at
-     * once. */
-    static const enum mp__section order[] = {MP__SECTION_REGISTRY, MP__SECTION_FUNCTIONS,
-                                             MP__SECTION_PROCESSES, MP__SECTION_HEAP};
+    /* What every new process touches lies together in the first 2 MiB, which cost it one page of
+     * page table. The heap's table, which grows with use, comes last: what is before it can be
+     * committed at once. */
+    static const enum mp__section order[] = {MP__SECTION_FUNCTIONS, MP__SECTION_PROCESSES,
+                                             MP__SECTION_REGISTRY, MP__SECTION_HEAP};
     uint64_t offset = PAGE;
     for (size_t i = 0; i < MP__SECTION_COUNT; i++) {
         arena->section_offset[order[i]] = offset;
@@ -210,5 +213,5 @@ void *mp__arena_section(enum mp__section section) {
 bool mp__arena_contains(const void *pointer, size_t size) {
     struct arena_shared *arena = current();
     uintptr_t offset = (uintptr_t)pointer - (uintptr_t)arena;
-    return arena && offset < arena->size && size <= arena->size - offset;
+    return arena && offset < arena_size && size <= arena_size - offset;
 }
