@@ -27,10 +27,10 @@
 #define ENTRIES 16 /* that need no malloc */
 
 static struct {
-    pthread_mutex_t mutex; /* guards the rest and every entry in it */
-    struct child *alive;   /* those not seen to end yet */
-    struct child *ended;   /* those that nobody has closed yet */
-    unsigned used;         /* bit n: entries[n] is in use */
+    pthread_mutex_t mutex;         /* guards the rest and every entry in it */
+    struct child *alive;           /* those not seen to end yet */
+    struct child *ended;           /* those that nobody has closed yet */
+    unsigned used;                 /* bit n: entries[n] is in use */
     struct child entries[ENTRIES]; /* here, since malloc's own pages have to be copied again after
                                       each fork */
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};

@@ -281,9 +281,8 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
     atomic_store(&spare->launch, mp__launch_name(child->launch));
     atomic_store(&spare->has_parcel, count > 0);
     MP__POINT("forkserver.take.written");
-    if (!has_server() ||
-        !atomic_compare_exchange_strong(&spare->word, &word,
-                                        mp__spare_word(ticket, MP__SPARE_TAKEN))) {
+    if (!has_server() || !atomic_compare_exchange_strong(&spare->word, &word,
+                                                         mp__spare_word(ticket, MP__SPARE_TAKEN))) {
         if (child->sentinel.child_end < 0)
             mp__sentinel_close(&child->sentinel);
         return 0;

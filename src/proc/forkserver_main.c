@@ -138,8 +138,7 @@ static void await_work(struct spare_shared *spare, uint32_t ticket, bool is_boun
            word == mp__spare_word(ticket, MP__SPARE_IDLE)) {
         if (!is_bound && getppid() != server.pid)
             _exit(0);
-        (void)mp__futex_wait(&spare->word, word,
-                             is_bound ? MP__NEVER : mp__now() + ORPHAN_SLICE);
+        (void)mp__futex_wait(&spare->word, word, is_bound ? MP__NEVER : mp__now() + ORPHAN_SLICE);
     }
     if (word != mp__spare_word(ticket, MP__SPARE_TAKEN))
         _exit(0);

@@ -22,7 +22,7 @@ struct holdings_chunk_shared; /* overflow, see reg/holding.c */
 struct thread_shared {
     _Alignas(64) _Atomic uint64_t member; /* mp__member_ref of its process; 0: the record is free */
     uint32_t index;                       /* of this record */
-    _Atomic uint32_t wait_state; /* the word a waiter of a condition or barrier sleeps on: stamp of
+    _Atomic uint32_t wait_state;  /* the word a waiter of a condition or barrier sleeps on: stamp of
                                     this wait << 2 | enum mp__wait_state */
     _Atomic uint64_t wait_on;     /* the object it waits for, as an arena pointer; 0 none */
     _Atomic uint64_t wait_ticket; /* order of arrival, or generation, as that object defines */
