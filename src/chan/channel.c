@@ -8,14 +8,14 @@
 
 #include "base/point.h"
 #include "chan/record.h"
-#include "os/cpu.h"
 #include "os/futex.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
+#include "sync/spin.h"
 
 /* A writer looks again by itself, for it is told only when there is a good deal of room. */
 #define FIRST_LOOK (MP__SECOND / 500)
-enum { SPIN_PAUSES = 100, LEAST_LIMIT_TO_BATCH = 64, MOST_ROUNDS = 7 };
+enum { LEAST_LIMIT_TO_BATCH = 64, MOST_ROUNDS = 7 };
 
 static struct segment_shared *first_segment(struct channel_shared *channel) {
     return (struct segment_shared *)channel->first;
@@ -89,6 +89,12 @@ uint64_t mp__channel_load(const struct channel_shared *channel) {
     return atomic_load_explicit(&channel->tail.load, memory_order_acquire) - got;
 }
 
+/* What this thread got lately. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+    const struct channel_shared *channel; /* with nothing put anywhere since */
+    unsigned run;                         /* messages since the last look at the writers' lines */
+} stream;
+
 static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
                      struct thread_shared *self, enum mp__holding_kind kind, mp__time deadline) {
     int code = mp__guard_try(guard, self, kind, channel);
@@ -103,6 +109,7 @@ static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
 
 int mp__channel_lock_tail(struct channel_shared *channel, struct thread_shared *self,
                           mp__time deadline) {
+    stream.channel = NULL;
     return lock_side(channel, &channel->tail.guard, self, MP__HOLDING_CHANNEL_PUT, deadline);
 }
 
@@ -127,22 +134,41 @@ static void recover_owner(struct mp__guard *guard) {
         mp__recover_thread_owner(owner);
 }
 
-static bool spin_until_message(const struct channel_shared *channel) {
-    if (mp__cpu_is_alone())
-        return false;
-    for (int i = 0; i < SPIN_PAUSES; i++) {
-        if (!mp__channel_is_empty(channel))
-            return true;
-        mp__cpu_pause();
+/* Each look at the writers' lines takes them away from who is about to put the next message, and
+ * both wait some hundred ns for it. So a reader that does nothing but get lets some messages
+ * gather before it looks, as long as there are several then. */
+static void let_gather(const struct channel_shared *channel) {
+    if (stream.channel == channel) {
+        struct mp__spin spin = mp__spin_begin(MP__SPIN_GATHER);
+        mp__spin_end(&spin, stream.run > 1);
+        while (mp__spin_once(&spin))
+            ;
     }
-    return false;
+    stream.channel = channel;
+    stream.run = 0;
+}
+
+bool mp__channel_look(const struct channel_shared *channel) {
+    if (!mp__channel_has_seen(channel))
+        let_gather(channel);
+    stream.run++;
+    return mp__channel_has_seen(channel) || !mp__channel_is_empty(channel);
+}
+
+bool mp__channel_spin(const struct channel_shared *channel) {
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
+    bool has_come = false;
+    while (!has_come && mp__spin_once(&spin))
+        has_come = !mp__channel_is_empty(channel);
+    mp__spin_end(&spin, has_come);
+    return has_come;
 }
 
 int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept) {
-    if (!mp__channel_is_empty(channel))
+    if (mp__channel_look(channel))
         return 0;
     recover_owner(&channel->tail.guard);
-    if (deadline > 0 && spin_until_message(channel))
+    if (deadline > 0 && mp__channel_spin(channel))
         return 0;
     for (int code = 0;;) {
         if (!mp__channel_is_empty(channel))
@@ -155,7 +181,7 @@ int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, 
             return 0;
         }
         *slept = true;
-        code = mp__gate_wait(&channel->readable, ticket, deadline);
+        code = mp__gate_sleep(&channel->readable, ticket, deadline);
         recover_owner(&channel->tail.guard);
     }
 }
@@ -186,10 +212,10 @@ int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__t
 /* With a long channel a writer is woken only when a quarter is free: not for each single message.
  */
 void mp__reader_notify(struct channel_shared *channel) {
-    if (channel->limit == 0)
+    if (channel->limit == 0 || !mp__gate_has_sleeper_now(&channel->writable))
         return;
     if (channel->limit >= LEAST_LIMIT_TO_BATCH &&
         mp__channel_load(channel) > channel->limit - channel->limit / 4)
         return;
-    mp__gate_notify(&channel->writable, channel->load_is_bytes ? MP__WAKE_ALL : 1);
+    mp__gate_wake(&channel->writable, channel->load_is_bytes ? MP__WAKE_ALL : 1);
 }

@@ -41,7 +41,7 @@
 #include "chan/message.h"
 
 #define MP__CHANNEL_FIRST_BYTES \
-    2496                              /* of the embedded segment: an empty queue stays below 3 KiB \
+    2368                              /* of the embedded segment: an empty queue stays below 3 KiB \
                                        */
 #define MP__CHANNEL_INLINE_MAX 4096   /* larger messages go as blocks */
 #define MP__SEGMENT_SMALL_BYTES 16384 /* blocks, their heads included */
@@ -62,21 +62,23 @@ struct segment_shared {
     unsigned char data[];                  /* records */
 };
 
+/* The first line is this side's own. The other side looks at the second one only, and no more often
+ * than it must: each look takes the line away from here. */
 struct channel_side_shared {
-    struct mp__guard guard;    /* guards the rest, as MP__HOLDING_CHANNEL_PUT or _GET */
-    uint32_t reserved;         /* 0 */
-    _Atomic uint64_t position; /* bytes put / got since the beginning */
+    struct mp__guard guard; /* guards the rest, as MP__HOLDING_CHANNEL_PUT or _GET */
+    uint32_t reserved;      /* 0 */
     _Atomic(struct segment_shared *) segment; /* where the next record is */
-    _Atomic uint64_t load;                    /* put / got: messages, or bytes with load_is_bytes */
     _Atomic uint64_t next_position;           /* what position is about to become, or is */
     _Atomic uint64_t next_load;               /* what load is about to become, or is */
-    uint64_t seen;              /* tail: head.load, head: tail.position as last looked at */
+    _Atomic uint64_t seen; /* tail: head.load, head: tail.position as last looked at */
+    _Alignas(64) _Atomic uint64_t position; /* bytes put / got since the beginning */
+    _Atomic uint64_t load;                  /* put / got: messages, or bytes with load_is_bytes */
     _Atomic uint64_t last_user; /* pipes: mp__member_ref of who used this side last; 0 unknown */
 };
 
 struct channel_shared {
-    _Alignas(64) struct channel_side_shared tail; /* the writers' line */
-    _Alignas(64) struct channel_side_shared head; /* the readers' line */
+    _Alignas(64) struct channel_side_shared tail; /* the writers' lines */
+    _Alignas(64) struct channel_side_shared head; /* the readers' lines */
     struct mp__gate readable;                     /* readers sleep here while it is empty */
     struct mp__gate writable;                     /* writers sleep here while it is full */
     uint64_t limit;                               /* highest load between the sides; 0: none */
@@ -85,7 +87,7 @@ struct channel_shared {
     uint32_t reserved[7];                         /* 0 */
     unsigned char first[sizeof(struct segment_shared) + MP__CHANNEL_FIRST_BYTES];
 };
-_Static_assert(sizeof(struct channel_side_shared) == 64, "a line for each side");
+_Static_assert(sizeof(struct channel_side_shared) == 128, "two lines for each side");
 
 /* In zeroed memory, aligned to 64. */
 void mp__channel_init(struct channel_shared *channel, uint64_t limit, bool load_is_bytes);
@@ -100,9 +102,18 @@ static inline bool mp__channel_is_empty(const struct channel_shared *channel) {
     return atomic_load_explicit(&channel->head.position, memory_order_acquire) ==
            atomic_load_explicit(&channel->tail.position, memory_order_acquire);
 }
+/* Do the readers know of messages without looking at the writers' lines? */
+static inline bool mp__channel_has_seen(const struct channel_shared *channel) {
+    return atomic_load_explicit(&channel->head.next_position, memory_order_relaxed) <
+           atomic_load_explicit(&channel->head.seen, memory_order_relaxed);
+}
 /* Messages, or bytes, between the two sides now. */
 uint64_t mp__channel_load(const struct channel_shared *channel);
 
+/* For who is about to get: is there a message? May take a moment. */
+bool mp__channel_look(const struct channel_shared *channel);
+/* Spin as long as that pays: true when a message came. */
+bool mp__channel_spin(const struct channel_shared *channel);
 /* Sleep until it is not empty: 0; MP_ETIMEDOUT. *slept: a wake-up may have been used up, pass it
  * on. */
 int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept);
@@ -163,7 +174,7 @@ bool mp__reader_look(struct mp__reader *reader); /* at the next record; false: t
 struct message_shared *mp__reader_take(struct mp__reader *reader);
 void mp__reader_pass(struct mp__reader *reader); /* go to the next record, this one is dealt with */
 void mp__reader_commit(struct mp__reader *reader); /* what was passed is gone from the channel */
-/* After commit, of the whole channel: wake who waits for room. */
+/* After commit and the unlock: wake who waits for room. */
 void mp__reader_notify(struct channel_shared *channel);
 
 #endif

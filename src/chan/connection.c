@@ -11,11 +11,9 @@
 #include "chan/pipe.h"
 #include "chan/record.h"
 #include "chan/transfer.h"
-#include "os/cpu.h"
 #include "os/descriptor.h"
 #include "reg/member.h"
 
-enum { SPIN_PAUSES = 100 };
 /* A receiver looks by itself now and then, for the token may have died with its sender. */
 #define FIRST_SLICE (MP__SECOND / 20)
 #define LAST_SLICE (MP__SECOND / 2)
@@ -191,22 +189,13 @@ int mp_connection_send_handle(mp_connection *connection, int fd, double timeout)
     return send_item(&call, &message, fd);
 }
 
-static bool spin_until_message(const struct channel_shared *channel) {
-    for (int i = 0; i < SPIN_PAUSES && !mp__cpu_is_alone(); i++) {
-        if (!mp__channel_is_empty(channel))
-            return true;
-        mp__cpu_pause();
-    }
-    return !mp__channel_is_empty(channel);
-}
-
 /* Without a token in the socket the system tells at once when one comes, or the end. When it tells
  * of something although nothing can be received, everything that lies there has to go. */
 int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
     struct channel_shared *in = connection->in;
     bool is_spurious = false;
     for (mp__time slice = FIRST_SLICE;; slice = slice < LAST_SLICE ? slice * 2 : slice) {
-        if (!mp__channel_is_empty(in) || (deadline > 0 && spin_until_message(in)))
+        if (mp__channel_look(in) || (deadline > 0 && mp__channel_spin(in)))
             return 0;
         int code = 0;
         if (is_spurious || atomic_load_explicit(&connection->has_token, memory_order_acquire))

@@ -146,7 +146,8 @@ void mp__queue_unlock_tail(struct mp__queue_call *call, bool has_put) {
     mp__channel_unlock_tail(call->channel, call->self);
     if (!has_put)
         return;
-    mp__gate_notify(&call->channel->readable, 1);
+    if (mp__gate_has_sleeper_now(&call->channel->readable))
+        mp__gate_wake(&call->channel->readable, 1);
     if (call->slept && mp__channel_load(call->channel) < call->channel->limit)
         mp__gate_notify(&call->channel->writable, 1);
 }

@@ -94,8 +94,8 @@ static struct run measure_run(const struct mp__reader *reader, size_t count) {
     struct channel_shared *channel = reader->channel;
     struct segment_shared *segment =
         atomic_load_explicit(&channel->head.segment, memory_order_relaxed);
-    while (run.count < count && ahead.at < channel->head.seen &&
-           ahead.at < mp__segment_end(segment)) {
+    uint64_t seen = atomic_load_explicit(&channel->head.seen, memory_order_relaxed);
+    while (run.count < count && ahead.at < seen && ahead.at < mp__segment_end(segment)) {
         uint64_t header = mp__record_read(mp__record_at(segment, ahead.at));
         ahead.kind = mp__record_kind(header);
         ahead.size = mp__record_size(header);

@@ -50,10 +50,12 @@ static struct segment_shared *leave_segment(struct channel_shared *channel,
 
 static bool is_at_end(struct mp__reader *reader) {
     struct channel_shared *channel = reader->channel;
-    if (reader->at < channel->head.seen)
+    if (reader->at < atomic_load_explicit(&channel->head.seen, memory_order_relaxed))
         return false;
-    channel->head.seen = atomic_load_explicit(&channel->tail.position, memory_order_acquire);
-    return reader->at >= channel->head.seen;
+    uint64_t end = atomic_load_explicit(&channel->tail.position, memory_order_acquire);
+    atomic_store_explicit(&channel->head.seen, end, memory_order_relaxed);
+    MP__POINT("channel.get.seen");
+    return reader->at >= end;
 }
 
 bool mp__reader_look(struct mp__reader *reader) {

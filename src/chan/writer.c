@@ -23,10 +23,13 @@ bool mp__writer_has_room(struct mp__writer *writer, uint64_t size) {
     if (channel->limit == 0)
         return true;
     uint64_t weight = mp__record_weight(channel, size);
-    if (writer->load - channel->tail.seen + weight <= channel->limit)
+    uint64_t seen = atomic_load_explicit(&channel->tail.seen, memory_order_relaxed);
+    if (writer->load - seen + weight <= channel->limit)
         return true;
-    channel->tail.seen = atomic_load_explicit(&channel->head.load, memory_order_acquire);
-    uint64_t load = writer->load - channel->tail.seen;
+    seen = atomic_load_explicit(&channel->head.load, memory_order_acquire);
+    atomic_store_explicit(&channel->tail.seen, seen, memory_order_relaxed);
+    MP__POINT("channel.put.seen");
+    uint64_t load = writer->load - seen;
     return load == 0 || load + weight <= channel->limit;
 }
 

@@ -17,8 +17,8 @@ int mp__deadline(mp__time *out, double timeout) {
     if (isnan(timeout))
         return mp__fail(MP_EINVAL,
                         "the timeout is not a number; give seconds, MP_NOWAIT or MP_FOREVER");
-    if (timeout <= 0) {
-        *out = 0;
+    if (timeout <= 0 || timeout >= (double)MP__NEVER / (double)MP__SECOND) {
+        *out = timeout <= 0 ? 0 : MP__NEVER;
         return 0;
     }
     mp__time now = mp__now();

@@ -13,8 +13,8 @@ typedef int64_t mp__time; /* nanoseconds of CLOCK_MONOTONIC, the same clock in e
 mp__time mp__now(void);
 
 /* Turn a public timeout in seconds into a deadline: negative is now, MP_FOREVER (and whatever
- * exceeds the clock) is MP__NEVER, NaN is MP_EINVAL with its detail set. NOWAIT gives 0, without
- * asking the clock. */
+ * exceeds the clock) is MP__NEVER, NaN is MP_EINVAL with its detail set. NOWAIT gives 0; both
+ * without asking the clock. */
 int mp__deadline(mp__time *out, double timeout);
 
 #endif

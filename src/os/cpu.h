@@ -3,6 +3,7 @@
 #ifndef MP__OS_CPU_H
 #define MP__OS_CPU_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 int mp__cpu_count(void); /* online in the machine, at least 1 */
@@ -16,6 +17,15 @@ static inline void mp__cpu_pause(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb");
+#endif
+}
+
+/* A full fence behind an atomic read-modify-write of this thread, which is one by itself here. */
+static inline void mp__cpu_fence_after_exchange(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ volatile("" ::: "memory");
+#else
+    atomic_thread_fence(memory_order_seq_cst);
 #endif
 }
 

@@ -77,10 +77,10 @@ static bool was_set(uint32_t word, uint32_t first) {
 
 static uint32_t spin_while_clear(mp_event *event, uint32_t first) {
     uint32_t word = first;
-    struct mp__spin spin = mp__spin_begin(1);
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
     while (!was_set(word, first) && mp__spin_once(&spin))
         word = atomic_load_explicit(&event->word, memory_order_acquire);
-    mp__spin_end(was_set(word, first));
+    mp__spin_end(&spin, was_set(word, first));
     return word;
 }
 

@@ -25,10 +25,10 @@ void mp__gate_cancel(struct mp__gate *gate, uint32_t ticket) {
 
 static bool spin_changes(struct mp__gate *gate, uint32_t ticket) {
     bool has_changed = false;
-    struct mp__spin spin = mp__spin_begin(1);
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
     while (!has_changed && mp__spin_once(&spin))
         has_changed = atomic_load_explicit(&gate->word, memory_order_acquire) != ticket;
-    mp__spin_end(has_changed);
+    mp__spin_end(&spin, has_changed);
     return has_changed;
 }
 
@@ -40,11 +40,15 @@ static void mark_again(struct mp__gate *gate) {
 }
 
 int mp__gate_wait(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
-    MP__POINT("gate.wait.announced");
     if (deadline > 0 && spin_changes(gate, ticket)) {
         mark_again(gate);
         return 0;
     }
+    return mp__gate_sleep(gate, ticket, deadline);
+}
+
+int mp__gate_sleep(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
+    MP__POINT("gate.wait.announced");
     uint64_t before = mp__blocked_begin(mp__self_cached, gate, 0);
     int code = mp__sleep(&gate->word, ticket, 0, deadline);
     mp__blocked_end(mp__self_cached, before);

@@ -21,9 +21,11 @@
 #define MP__SYNC_GATE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "os/clock.h"
+#include "os/cpu.h"
 
 #define MP__GATE_SLEEPER UINT32_C(1)
 #define MP__GATE_SEVERAL UINT32_C(2)
@@ -36,6 +38,7 @@ struct mp__gate {
 uint32_t mp__gate_prepare(struct mp__gate *gate);
 /* 0 look again; MP_ETIMEDOUT. Spins a little first when that pays. */
 int mp__gate_wait(struct mp__gate *gate, uint32_t ticket, mp__time deadline);
+int mp__gate_sleep(struct mp__gate *gate, uint32_t ticket, mp__time deadline); /* spins not */
 /* Instead of wait: take the announcement back. Optional: without it the next notify costs a system
  * call. */
 void mp__gate_cancel(struct mp__gate *gate, uint32_t ticket);
@@ -50,6 +53,16 @@ static inline void mp__gate_fence(struct mp__gate *gate) {
     (void)gate;
     atomic_thread_fence(memory_order_seq_cst);
 #endif
+}
+
+/* Instead of notify, by who has released a guard since it made it so, which is a fence already. Is
+ * somebody to be woken by mp__gate_wake? */
+static inline bool mp__gate_has_sleeper_now(struct mp__gate *gate) {
+#ifdef __SANITIZE_THREAD__
+    mp__gate_fence(gate);
+#endif
+    mp__cpu_fence_after_exchange();
+    return atomic_load_explicit(&gate->word, memory_order_relaxed) & MP__GATE_SLEEPER;
 }
 
 static inline void mp__gate_notify(struct mp__gate *gate, int count) {

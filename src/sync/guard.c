@@ -13,10 +13,10 @@
  * it, and so send the next one to sleep. */
 static uint32_t spin_while_held(struct mp__guard *guard) {
     uint32_t word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    struct mp__spin spin = mp__spin_begin(16);
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_LOCK);
     while ((word & MP__GUARD_OWNER) && mp__spin_once(&spin))
         word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    mp__spin_end(!(word & MP__GUARD_OWNER));
+    mp__spin_end(&spin, !(word & MP__GUARD_OWNER));
     return word;
 }
 

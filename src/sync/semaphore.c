@@ -63,10 +63,10 @@ static bool take_unit(mp_semaphore *semaphore, uint32_t *word, uint32_t mark) {
 
 static uint32_t spin_while_empty(mp_semaphore *semaphore) {
     uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-    struct mp__spin spin = mp__spin_begin(1);
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
     while (word < UNIT && mp__spin_once(&spin))
         word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-    mp__spin_end(word >= UNIT);
+    mp__spin_end(&spin, word >= UNIT);
     return word;
 }
 

@@ -1,14 +1,18 @@
 /* How long it pays to look again and again before going to sleep.
  * SPDX-License-Identifier: MIT
  *
- *     struct mp__spin spin = mp__spin_begin(1);
+ *     struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
  *     while (it is not so && mp__spin_once(&spin))
  *         look again;
- *     mp__spin_end(it is so);
+ *     mp__spin_end(&spin, it is so);
  *
- * A sleep and its wake-up cost some 20 us, a hundred pauses 2.5 us. Whether they help cannot be
+ * A sleep and its wake-up cost 20 to 50 us, a hundred pauses 2.5 us. Whether they help cannot be
  * known beforehand: not when the other one shares our cpu, nor when it takes long; but they do when
- * both are pinned, each to a cpu of its own. So each thread learns from how it went. */
+ * both are pinned, each to a cpu of its own. So each thread learns from how it went.
+ *
+ * Two who answer each other must not both sleep for ever after because one of them did once: it
+ * takes a spin as long as a wake-up to find out that the other one is awake again. So events are
+ * waited for that long while it pays, and tried that long now and then when it does not. */
 #ifndef MP__SYNC_SPIN_H
 #define MP__SYNC_SPIN_H
 
@@ -16,15 +20,20 @@
 
 #include "os/cpu.h"
 
+enum mp__spin_kind {
+    MP__SPIN_LOCK,  /* looks seldom: each look takes the line away from who holds the lock */
+    MP__SPIN_EVENT, /* sees at once what happens */
+    MP__SPIN_GATHER /* looks at nothing: several things are to be seen at once afterwards */
+};
+
 struct mp__spin {
+    enum mp__spin_kind kind;
     int left; /* pauses */
     int step; /* pauses before the next look */
 };
 
-/* `step` 1: see at once what happens; 16: look seldom, for each look takes the line away from who
- * works with it (holds the lock). */
-struct mp__spin mp__spin_begin(int step);
-void mp__spin_end(bool has_paid); /* after each begin */
+struct mp__spin mp__spin_begin(enum mp__spin_kind kind);
+void mp__spin_end(const struct mp__spin *spin, bool has_paid); /* after each begin */
 
 /* Pause a little; false: enough. */
 static inline bool mp__spin_once(struct mp__spin *spin) {
