@@ -295,25 +295,25 @@ void mp__objects_release(mp_object *const *objects, size_t count) {
     finish_release(&release);
 }
 
+/* Marked nodes are gone through, too: what was put into them since they were marked is not. */
 void mp__node_mark_cyclic(mp_object *object) {
-    if (!mp__is_node(object) || (mp__flags(object) & MP__FLAG_CYCLIC))
+    if (!mp__is_node(object))
         return;
-    struct mp__node *stack = (struct mp__node *)object;
-    mp__flag_set(object, MP__FLAG_CYCLIC);
-    stack->link = NULL;
-    while (stack) {
-        struct mp__node *top = stack;
-        stack = top->link;
-        for (size_t i = mp__node_slots(&top->head); i-- > 0;) {
-            mp_object *slot = mp__node_slot(&top->head, i);
-            if (!slot || !mp__is_node(slot) || (mp__flags(slot) & MP__FLAG_CYCLIC))
+    struct mp__node *first = (struct mp__node *)object, *tail = first;
+    mp__flag_set(object, MP__FLAG_CYCLIC | MP__FLAG_SEEN);
+    first->link = NULL;
+    for (struct mp__node *node = first; node; node = node->link)
+        for (size_t i = mp__node_slots(&node->head); i-- > 0;) {
+            mp_object *slot = mp__node_slot(&node->head, i);
+            if (!slot || !mp__is_node(slot) || (mp__flags(slot) & MP__FLAG_SEEN))
                 continue;
-            mp__flag_set(slot, MP__FLAG_CYCLIC);
-            struct mp__node *found = (struct mp__node *)slot;
-            found->link = stack;
-            stack = found;
+            mp__flag_set(slot, MP__FLAG_CYCLIC | MP__FLAG_SEEN);
+            tail->link = (struct mp__node *)slot;
+            tail = tail->link;
+            tail->link = NULL;
         }
-    }
+    for (struct mp__node *node = first; node; node = node->link)
+        mp__flag_clear(&node->head, MP__FLAG_SEEN);
 }
 
 /* The search for a node below another: what is still to be looked at. */

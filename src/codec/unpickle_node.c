@@ -39,6 +39,8 @@ static int append_to_list(struct mp__unpickler *unpickler, mp_object *target, si
     struct mp__list *list = (struct mp__list *)target;
     int code = spend_items(unpickler, 0, count, sizeof *list->items);
     if (code == 0)
+        code = mp__unpickler_suspect(unpickler, target);
+    if (code == 0)
         code = mp__list_reserve(target, count);
     if (code < 0)
         return code;
@@ -55,6 +57,8 @@ static int append_to_call(struct mp__unpickler *unpickler, mp_object *target, si
                           mp_call_step what) {
     size_t count = unpickler->top - first, stride = what == MP_CALL_SET ? 2 : 1;
     int code = spend_items(unpickler, 0, count, sizeof(struct mp__step));
+    if (code == 0)
+        code = mp__unpickler_suspect(unpickler, target);
     if (code == 0)
         code = mp__call_reserve(target, count / stride);
     if (code < 0)
@@ -192,6 +196,8 @@ static int fill_mapping(struct mp__unpickler *unpickler, mp_object *target, size
     if (count % stride)
         return mp__unpickler_refuse(unpickler, "a key without a value");
     int code = spend_items(unpickler, 0, count / stride, 2 * sizeof(struct mp__entry));
+    if (code == 0)
+        code = mp__unpickler_suspect(unpickler, target);
     if (code == 0)
         code = mp__table_reserve(&((struct mp__dict *)target)->table, count / stride);
     for (size_t i = 0; code == 0 && i < count; i += stride) {

@@ -148,13 +148,7 @@ int mp__unpickler_store(struct mp__unpickler *unpickler, size_t number) {
     return 0;
 }
 
-int mp__unpickler_changed(struct mp__unpickler *unpickler, mp_object *node) {
-    if (node->height > unpickler->limits.depth)
-        return mp__unpickler_refuse(unpickler, "objects nest deeper than %zu",
-                                    unpickler->limits.depth);
-    if (mp__node_slots(node) > unpickler->limits.length)
-        return mp__unpickler_refuse(unpickler, "a collection is longer than the limit of %zu",
-                                    unpickler->limits.length);
+int mp__unpickler_suspect(struct mp__unpickler *unpickler, mp_object *node) {
     if ((mp__flags(node) & (MP__FLAG_SHARED | MP__FLAG_CANDIDATE)) != MP__FLAG_SHARED)
         return 0;
     if (unpickler->suspect_count == unpickler->suspect_capacity) {
@@ -165,6 +159,16 @@ int mp__unpickler_changed(struct mp__unpickler *unpickler, mp_object *node) {
     }
     mp__flag_set(node, MP__FLAG_CANDIDATE);
     unpickler->suspects[unpickler->suspect_count++] = mp__ref_private(node);
+    return 0;
+}
+
+int mp__unpickler_changed(struct mp__unpickler *unpickler, mp_object *node) {
+    if (node->height > unpickler->limits.depth)
+        return mp__unpickler_refuse(unpickler, "objects nest deeper than %zu",
+                                    unpickler->limits.depth);
+    if (mp__node_slots(node) > unpickler->limits.length)
+        return mp__unpickler_refuse(unpickler, "a collection is longer than the limit of %zu",
+                                    unpickler->limits.length);
     return 0;
 }
 
@@ -205,7 +209,9 @@ static int run(struct mp__unpickler *unpickler) {
 static void finish(struct mp__unpickler *unpickler) {
     for (size_t i = 0; i < unpickler->suspect_count; i++) {
         mp__flag_clear(unpickler->suspects[i], MP__FLAG_CANDIDATE);
-        mp__node_mark_cyclic(unpickler->suspects[i]);
+        if (!(mp__flags(unpickler->suspects[i]) &
+              MP__FLAG_CYCLIC)) /* then what it reaches is, too */
+            mp__node_mark_cyclic(unpickler->suspects[i]);
     }
     mp__objects_release(unpickler->stack, unpickler->top);
     if (unpickler->memo_count > 0)

@@ -75,7 +75,11 @@ int mp__unpickler_mark(struct mp__unpickler *unpickler, size_t *first);
 /* Are `count` objects on the stack above the last mark? */
 int mp__unpickler_need(struct mp__unpickler *unpickler, size_t count);
 
-/* A new node may have been put into: its depth, and that it does not contain itself unseen. */
+/* Before a node is changed: if it was fetched a second time it may come to contain itself, which
+ * freeing has to know even if reading then fails. */
+int mp__unpickler_suspect(struct mp__unpickler *unpickler, mp_object *node);
+
+/* After it was: are its depth and length within the limits? */
 int mp__unpickler_changed(struct mp__unpickler *unpickler, mp_object *node);
 
 /* Make a str of UTF-8; refuses others. */

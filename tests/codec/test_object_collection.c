@@ -244,6 +244,19 @@ static void test_what_contains_itself_is_printed_copied_and_freed(void **state) 
     mp_object_free(dict);
 }
 
+static void test_a_cycle_through_an_older_cycle_is_freed(void **state) {
+    (void)state;
+    mp_object *outer = mp_list_new(), *inner = mp_list_new();
+    mp_object *middle = mp_object_build("[O]", inner);
+    MPT_OK(mp_list_append(outer, mp_object_ref(outer)));
+    MPT_OK(mp_list_append(outer, mp_object_ref(middle)));
+    MPT_OK(mp_list_append(inner, mp_object_ref(outer)));
+    mp_object_free(middle);
+    mp_object_free(inner);
+    expect_repr(outer, "[[...], [[[...]]]]");
+    mp_object_free(outer);
+}
+
 static void test_depth_costs_no_stack(void **state) {
     (void)state;
     mp_object *first = mp_list_new(), *second = mp_list_new();
@@ -275,4 +288,5 @@ MPT_MAIN(MPT_CASE(test_a_list_is_edited_at_any_place),
          MPT_CASE(test_equality_is_python_s),
          MPT_CASE(test_a_copy_has_its_own_collections),
          MPT_CASE(test_what_contains_itself_is_printed_copied_and_freed),
+         MPT_CASE(test_a_cycle_through_an_older_cycle_is_freed),
          MPT_CASE(test_depth_costs_no_stack))
