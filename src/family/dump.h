@@ -3,6 +3,7 @@
 #ifndef MP__FAMILY_DUMP_H
 #define MP__FAMILY_DUMP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,11 @@ struct mp__sight {
     size_t size;        /* bytes of it */
     const void *object; /* its copy */
 };
+
+/* A bool of a copy, which may be any byte when the block is not what it looks like. */
+static inline bool mp__dump_truth(const bool *field) {
+    return *(const unsigned char *)field != 0;
+}
 
 /* 'name' (pid 1, thread 2, dead) */
 void mp__dump_thread(FILE *stream, uint32_t thread);

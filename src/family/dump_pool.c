@@ -32,8 +32,8 @@ static void dump_work(FILE *stream, const struct worker_shared *worker) {
     if (!is_in_heap(what.job, sizeof job))
         return;
     mp__heap_peek(&job, what.job, sizeof job);
-    fprintf(stream, " of %s %p of %" PRIu64, job.is_apply ? "apply" : "map", (void *)what.job,
-            job.count);
+    fprintf(stream, " of %s %p of %" PRIu64, mp__dump_truth(&job.is_apply) ? "apply" : "map",
+            (void *)what.job, job.count);
     mp__time since = atomic_load(&worker->since);
     if (job.time_limit > 0 && since > 0)
         fprintf(stream, " for %.1f s", (double)(mp__now() - since) / (double)MP__SECOND);

@@ -18,13 +18,14 @@ static void dump_lock_state(FILE *stream, const struct lock_shared *lock) {
     if (lock->name[0])
         fprintf(stream, "'%.*s' ", MP__LOCK_NAME_BYTES, lock->name);
     mp__dump_guard(stream, &lock->guard);
-    if (lock->is_recursive && mp__guard_owner(&lock->guard) != 0)
+    if (mp__dump_truth(&lock->is_recursive) && mp__guard_owner(&lock->guard) != 0)
         fprintf(stream, ", %" PRIu32 " deep", lock->depth);
 }
 
 static void dump_lock(const struct mp__sight *sight) {
     const struct lock_shared *lock = sight->object;
-    fprintf(sight->stream, "%s %p ", lock->is_recursive ? "rlock" : "lock", sight->block);
+    fprintf(sight->stream, "%s %p ", mp__dump_truth(&lock->is_recursive) ? "rlock" : "lock",
+            sight->block);
     dump_lock_state(sight->stream, lock);
 }
 
