@@ -404,6 +404,33 @@ static void test_a_stopped_owner_is_not_dead(void **state) {
     close_scene(scene);
 }
 
+static void take_and_die(void *arg) {
+    MPT_OK(mp_lock_acquire(((struct scene *)arg)->lock, MP_FOREVER));
+    kill(getpid(), SIGKILL);
+}
+
+static void sleep_and_die_looking(void *arg) {
+    mpt_die_at("recover.look.taken", 1);
+    (void)mp_event_wait(arg, 20);
+}
+
+/* Nobody wants the lock: who sleeps for anything at all looks round, also for those who looked. */
+static void test_any_sleeper_gives_back_what_the_dead_held(void **state) {
+    (void)state;
+    mp_event *event;
+    struct scene *scene = open_scene();
+    MPT_OK(mp_event_new(&event, NULL));
+    assert_int_equal(mpt_join(mpt_fork(take_and_die, scene)), -SIGKILL);
+    assert_int_equal(mpt_join(mpt_fork(sleep_and_die_looking, event)), -SIGKILL);
+    assert_true(mp_lock_locked(scene->lock));
+    MPT_CODE(mp_event_wait(event, 1), MP_ETIMEDOUT);
+    assert_false(mp_lock_locked(scene->lock));
+    MPT_CODE(mp_lock_acquire(scene->lock, MP_NOWAIT), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(scene->lock));
+    mp_event_free(event);
+    close_scene(scene);
+}
+
 MPT_MAIN(MPT_CASE(test_acquire_and_release_change_locked),
          MPT_CASE(test_acquire_times_out_when_held),
          MPT_CASE(test_release_of_a_free_lock_is_refused),
@@ -417,4 +444,5 @@ MPT_MAIN(MPT_CASE(test_acquire_and_release_change_locked),
          MPT_CASE(test_fighters_die_before_they_take_it), MPT_CASE(test_fighters_die_holding_it),
          MPT_CASE(test_fighters_die_after_the_word_is_free),
          MPT_CASE(test_fighters_die_before_they_wake), MPT_CASE(test_fighters_die_announced),
-         MPT_CASE(test_fighters_die_woken), MPT_CASE(test_a_stopped_owner_is_not_dead))
+         MPT_CASE(test_fighters_die_woken), MPT_CASE(test_a_stopped_owner_is_not_dead),
+         MPT_CASE(test_any_sleeper_gives_back_what_the_dead_held))
