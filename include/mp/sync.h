@@ -18,7 +18,8 @@
  *     _free                     one thread, once, when nobody is in a call on the object or will be
  *
  * IF A PROCESS DIES IN THE MIDDLE OF ...
- *     holding a lock            the next acquire gets MP_EOWNERDEAD and the lock, within a second
+ *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock: within
+ *                               a second, on Linux as a rule within milliseconds
  *     waiting in acquire        nobody notices; a wake-up it had been given goes to another one
  *     having a unit of a        the unit is gone, as in Python, since it belongs to nobody; where
  *       semaphore               that hurts use a lock
@@ -26,7 +27,7 @@
  *     holding a condition       one of those who wait or acquire gets MP_EOWNERDEAD and the lock
  *     event set, clear, wait    it is set or not, never in between; waiters see it within a second
  *     mp_barrier_wait           its arrival is taken back: one more has to come. With
- *                               break_on_death, or between waits: all others get MP_EBROKEN
+ *                               break_on_death the barrier breaks, also by a death between waits
  *     a barrier's action        the barrier is broken: all get MP_EBROKEN
  *     release, notify, reset    finished or not begun; the others go on within a second
  *
