@@ -103,7 +103,7 @@ static int wait_socket(const struct call *call) {
     int events = mp__descriptor_poll(call->socket, POLLOUT, call->deadline);
     if (events == 0)
         return mp__fail(MP_ETIMEDOUT, "%s: too many handles are under way", call->name);
-    return events < 0 ? events : 0;
+    return events < 0 ? mp__fail(events, "%s: waiting for the socket", call->name) : 0;
 }
 
 /* What must lie in the socket before the message can be seen: its descriptor; the token, when

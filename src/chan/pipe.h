@@ -57,14 +57,16 @@ struct pipe_shared {
 int mp__connection_check(const mp_connection *connection, const char *function);
 
 /* socket: this process's descriptor of the end that is meant. */
-/* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT. */
+/* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT; -errno
+ * with detail. */
 int mp__token_send(struct connection_shared *to, int socket);
 /* Nothing can be received here: take the token away, so that the next message sends one; or all
- * that lies there. 0; 1: end of file; MP_ETIMEDOUT: a sender is stopped; -ENOMEM. */
+ * that lies there. 0; 1: end of file; MP_ETIMEDOUT: a sender is stopped; -errno, with
+ * detail. */
 int mp__token_settle(struct connection_shared *at, int socket, bool all, mp__time deadline);
 bool mp__token_peer_is_gone(int socket); /* asks the system */
 
-/* The packet with that descriptor, sent before its record is published: 0, -EPIPE, -EAGAIN. */
+/* The packet with that descriptor, sent before its record is published: as mp__token_send. */
 int mp__handle_send(struct connection_shared *to, int socket, int fd, uint64_t *number);
 /* Under in's head guard: the descriptor with that number; MP_EEOF: it is lost; -errno. */
 int mp__handle_receive(int socket, uint64_t number);

@@ -17,7 +17,8 @@ struct packet {
     uint64_t number; /* of the handle, counted from 1; a token's: of the last handle before it */
 };
 
-/* 1; 0: nothing there; MP_EEOF. A peer that died with unread packets leaves ECONNRESET once. */
+/* 1; 0: nothing there; MP_EEOF; -errno. A peer that died with unread packets leaves ECONNRESET
+ * once. */
 static int receive_packet(int socket, struct packet *packet, int flags) {
     for (;;) {
         ssize_t got = recv(socket, packet, sizeof *packet, flags | MSG_DONTWAIT);
@@ -28,13 +29,23 @@ static int receive_packet(int socket, struct packet *packet, int flags) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return 0;
         if (errno != EINTR && errno != ECONNRESET)
-            return MP_EEOF;
+            return mp__fail(-errno, "receiving from the socket under a pipe");
     }
 }
 
 bool mp__token_peer_is_gone(int socket) {
     int events = mp__descriptor_poll(socket, 0, 0);
     return events < 0 || events & (POLLHUP | POLLERR);
+}
+
+/* Out of memory, the kernel can send nothing although the socket is not full: that is not waited
+ * for. */
+static int fail_send(int error) {
+    if (error == EAGAIN || error == EWOULDBLOCK)
+        return -EAGAIN;
+    if (error == EPIPE || error == ECONNRESET || error == ENOTCONN)
+        return -EPIPE;
+    return mp__fail(-error, "sending over the socket under a pipe");
 }
 
 int mp__token_send(struct connection_shared *to, int socket) {
@@ -46,21 +57,22 @@ int mp__token_send(struct connection_shared *to, int socket) {
         sent = send(socket, &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? -EAGAIN : -EPIPE;
+        return fail_send(errno);
     MP__POINT("pipe.token.sent");
     atomic_store_explicit(&to->has_token, 1, memory_order_release);
     MP__POINT("pipe.token.noted");
     return 0;
 }
 
-/* 1: end of file. One packet is what there is, unless somebody died or sent handles in vain. */
+/* 0; 1: end of file; -errno. One packet is what there is, unless somebody died or sent handles in
+ * vain. */
 static int drain(int socket, bool all) {
     struct packet packet;
     int code;
     do
         code = receive_packet(socket, &packet, 0);
     while (code == 1 && all);
-    return code == MP_EEOF;
+    return code == MP_EEOF ? 1 : code < 0 ? code : 0;
 }
 
 int mp__token_settle(struct connection_shared *at, int socket, bool all, mp__time deadline) {
@@ -85,7 +97,7 @@ int mp__handle_send(struct connection_shared *to, int socket, int fd, uint64_t *
     MP__POINT("pipe.handle.counted");
     ssize_t sent = mp__descriptor_send(socket, &packet, sizeof packet, &fd, 1);
     if (sent < 0)
-        return sent == -ECONNRESET || sent == -ENOTCONN ? -EPIPE : (int)sent;
+        return fail_send((int)-sent);
     MP__POINT("pipe.handle.sent");
     *number = packet.number;
     atomic_store_explicit(&to->has_token, 0, memory_order_release);
@@ -98,9 +110,9 @@ int mp__handle_receive(int socket, uint64_t number) {
     for (;;) {
         struct packet packet;
         int code = receive_packet(socket, &packet, MSG_PEEK);
-        bool is_later =
-            packet.number > number || (packet.number == number && packet.kind == PACKET_TOKEN);
-        if (code != 1 || is_later)
+        if (code != 1)
+            return code == 0 ? MP_EEOF : code;
+        if (packet.number > number || (packet.number == number && packet.kind == PACKET_TOKEN))
             return MP_EEOF;
         int fd = -1;
         size_t count = 1;

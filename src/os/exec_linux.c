@@ -112,6 +112,9 @@ pid_t mp__child_exec(const struct mp__exec *exec) {
 
 /* O_PATH: a program may be executable without being readable. */
 int mp__child_own_image(void) {
-    int descriptor = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    int descriptor;
+    do
+        descriptor = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : descriptor;
 }

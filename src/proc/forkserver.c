@@ -57,7 +57,9 @@ bool mp__forkserver_is_alive(unsigned serial) {
     if (serial == 0 || atomic_load(&living_serial) != serial)
         return false;
     int ready = mp__descriptor_poll(atomic_load(&living_sentinel), POLLIN, 0);
-    return ready == 0 && atomic_load(&living_serial) == serial;
+    bool is_alive =
+        ready == 0 || (ready < 0 && ready != -EBADF); /* in doubt: its end is waited for */
+    return is_alive && atomic_load(&living_serial) == serial;
 }
 
 static void close_ends(int *ends) {

@@ -22,18 +22,32 @@
 #define CODE_NOT_BEGUN 255
 
 static struct {
-    int image;         /* our program's file; -1: mp_freeze_support() was not called */
-    const char *argv0; /* main's */
+    int image;         /* our program's file; -1: not opened */
+    const char *argv0; /* main's; NULL: mp_freeze_support() was not called */
 } frozen = {.image = -1};
+
+/* Once; again when it failed, for want of descriptors. */
+static int open_image(void) {
+    if (frozen.image >= 0)
+        return 0;
+    int image = mp__child_own_image();
+    if (image < 0)
+        return mp__fail(image, "the program's own file cannot be opened");
+    frozen.image = image;
+    return 0;
+}
 
 int mp__freeze_program(int *image, char **path, const char **argv0) {
     *path = mp__context_executable();
-    if (!*path && frozen.image < 0)
+    if (!*path && !frozen.argv0)
         return mp__fail(
             MP_ENOTMAIN,
             "mp_process_start: spawn and forkserver execute this program again, and its "
             "main() must expect that. Add as the first line of main(): "
             "mp_freeze_support(argc, argv);");
+    int code = *path ? 0 : open_image();
+    if (code < 0)
+        return code;
     *image = *path ? -1 : frozen.image;
     *argv0 = *path ? *path : frozen.argv0;
     return 0;
@@ -130,14 +144,10 @@ static void become_child(const char *text) {
 int mp_freeze_support(int argc, char **argv) {
     if (!argv || argc < 0)
         return mp__fail(MP_EINVAL, "mp_freeze_support: give it main's argc and argv");
-    if (frozen.image < 0) {
-        int image = mp__child_own_image();
-        if (image < 0)
-            return mp__fail(image, "mp_freeze_support: the program's own file cannot be opened");
-        frozen.image = image;
+    if (!frozen.argv0)
         frozen.argv0 = argc > 0 && argv[0] ? argv[0] : "";
-    }
+    int code = open_image();
     if (argc > 1 && argv[1] && strcmp(argv[1], MP__FREEZE_MARK) == 0)
-        become_child(argc > 2 ? argv[2] : NULL);
-    return 0;
+        become_child(argc > 2 ? argv[2] : NULL); /* with its image or without: main must not run */
+    return code;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -13,9 +14,9 @@
 
 _Thread_local struct thread_shared *mp__self_cached __attribute__((tls_model("initial-exec")));
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* its destructor runs at a thread's end */
-static int key_code;      /* of making the key: 0 or -errno */
+static pthread_mutex_t key_mutex = PTHREAD_MUTEX_INITIALIZER; /* one makes the key */
+static pthread_key_t key;    /* its destructor runs at a thread's end */
+static _Atomic bool has_key; /* it is made */
 
 static _Atomic bool has_joined; /* some thread of this process */
 
@@ -64,14 +65,23 @@ static void end_thread(void *value) {
         mp__thread_free(record);
 }
 
-static void make_key(void) {
-    key_code = -pthread_key_create(&key, end_thread);
+/* A program may be out of keys now and have one to spare later. */
+static int make_key(void) {
+    if (has_key)
+        return 0;
+    pthread_mutex_lock(&key_mutex);
+    int code = has_key ? 0 : -pthread_key_create(&key, end_thread);
+    if (code == 0)
+        has_key = true;
+    pthread_mutex_unlock(&key_mutex);
+    return code;
 }
 
 void mp__thread_forked(void) {
     mp__self_cached = NULL;
     atomic_store(&has_joined, false);
-    if (mp__registry && key_code == 0)
+    key_mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    if (has_key)
         pthread_setspecific(key, NULL);
 }
 
@@ -114,16 +124,16 @@ struct thread_shared *mp__self_join(void) {
         mp__fail(MP_ESTATE, "a recovery runs in a thread that is not in the family yet");
         return NULL;
     }
-    pthread_once(&key_once, make_key);
-    if (key_code < 0) {
-        mp__fail(key_code, "no thread-specific key is left for libmp (pthread_key_create)");
+    int code = make_key();
+    if (code < 0) {
+        mp__fail(code, "no thread-specific key is left for libmp (pthread_key_create)");
         return NULL;
     }
     atomic_store(&has_joined, true);
     struct thread_shared *record = find_record(member);
     if (!record)
         return NULL;
-    int code = -pthread_setspecific(key, record);
+    code = -pthread_setspecific(key, record);
     if (code < 0) {
         mp__thread_free(record);
         mp__fail(code, "this thread's record could not be stored (pthread_setspecific)");
