@@ -58,10 +58,12 @@ void mp__sentinel_adopt(int child_end) {
     (void)mp__unforked_add(child_end);
 }
 
-/* While the pipe is open at the other end, the number is the child's. */
+/* While nothing can be read from it, the number is the child's. A sandbox may allow to open a pidfd
+ * and not to signal by it. */
 int mp__sentinel_signal(const struct mp__sentinel *sentinel, pid_t pid, int signal) {
-    if (has_pidfd())
-        return mp__pidfd_signal(sentinel->fd, signal);
+    int code = has_pidfd() ? mp__pidfd_signal(sentinel->fd, signal) : -ENOSYS;
+    if (code != -ENOSYS && code != -EPERM)
+        return code;
     if (mp__descriptor_poll(sentinel->fd, POLLIN, 0) != 0)
         return -ESRCH;
     return kill(pid, signal) < 0 ? -errno : 0;

@@ -229,11 +229,13 @@ int mp__children_join(struct child *child, mp__time deadline) {
     }
 }
 
-void mp__children_signal(struct child *child, int signal) {
+int mp__children_signal(struct child *child, int signal) {
+    int code = 0;
     lock();
     if (!collect_locked(child))
-        (void)mp__sentinel_signal(&child->sentinel, child->pid, signal);
+        code = mp__sentinel_signal(&child->sentinel, child->pid, signal);
     unlock();
+    return code == -ESRCH ? 0 : code;
 }
 
 /* Takes every entry in turn; `next` is read first because the entry may go. */
@@ -266,7 +268,7 @@ static void end_one(mp_process *process, mp__time kill_time) {
     struct child *child = mp__process_of(process)->child;
     mp__time deadline = mp__process_of(process)->is_daemon ? kill_time : MP__NEVER;
     if (mp__children_join(child, deadline) == MP_ETIMEDOUT) {
-        mp__children_signal(child, SIGKILL);
+        (void)mp__children_signal(child, SIGKILL);
         (void)mp__children_join(child, MP__NEVER);
     }
 }

@@ -37,7 +37,7 @@ void mp__children_drop(struct child *child);
  */
 bool mp__children_collect(struct child *child);
 int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMEDOUT */
-void mp__children_signal(struct child *child, int signal);
+int mp__children_signal(struct child *child, int signal);
 
 /* Collect the ended, list the others but hidden ones: how many. */
 int mp__children_list(mp_process **out, int capacity);

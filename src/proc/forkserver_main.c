@@ -356,8 +356,11 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
     struct mp__forkserver_order *order = arg;
     server.record = order->record;
     server.ends = mp__bootstrap_descriptors(&server.end_count);
-    for (size_t i = 1; i < server.end_count; i++) /* what a spare is to receive is there already */
-        (void)mp__descriptor_set_blocking(server.ends[i], 0);
+    for (size_t i = 1; i < server.end_count; i++) { /* a spare's parcel is there already */
+        int code = mp__descriptor_set_blocking(server.ends[i], 0);
+        if (code < 0)
+            mp__bootstrap_give_up(mp__fail(code, "the fork server's channels"));
+    }
     server.pid = getpid();
     set_signals();
     run_preload(&order->preload);

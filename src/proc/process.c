@@ -285,8 +285,8 @@ static int send_signal(mp_process *process, int number, const char *function) {
         return code;
     struct process_shared *shared = mp__process_of(process);
     if (atomic_load(&shared->phase) == MP__PROCESS_STARTED)
-        mp__children_signal(shared->child, number);
-    return 0;
+        code = mp__children_signal(shared->child, number);
+    return code < 0 ? mp__fail(code, "%s: '%s'", function, mp_process_name(process)) : 0;
 }
 
 int mp_process_terminate(mp_process *process) {

@@ -223,7 +223,7 @@ static int fail_start(struct child *child, int answer) {
     mp__children_confirm(child);
     bool has_ended = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
     if (!has_ended)
-        mp__children_signal(child, SIGKILL);
+        (void)mp__children_signal(child, SIGKILL);
     (void)mp__children_join(child, MP__NEVER);
     int code;
     if (answer == MP__LAUNCH_FAILED)
