@@ -12,6 +12,8 @@
 #include "reg/recover.h"
 #include "shm/heap.h"
 
+enum { JOINS_MAX = 10 }; /* workers in a row that cannot join, before the pool is broken */
+
 /* Who died, how, in which batch. */
 struct death {
     struct pool_local *local;     /* of which pool */
@@ -138,13 +140,29 @@ static void settle_chunk(struct death *death) {
                   is_running ? 0 : batch->attempt);
 }
 
+/* It could not join the family, or did not come that far; not killed. That may pass. */
+static void count_failed_join(struct death *death) {
+    const struct worker_shared *record = death->record;
+    bool has_told = atomic_load(&record->state) == MP__WORKER_INIT_FAILED;
+    if (death->code >= 0 &&
+        atomic_fetch_add(&death->local->shared->failed_inits, 1) + 1 >= JOINS_MAX)
+        mp__pool_break(death->local, has_told ? record->init_code : MP_EWORKER,
+                       "no worker can begin: the last one exited with code %d%s%.150s", death->code,
+                       has_told ? ", " : "", has_told ? record->init_detail : "");
+}
+
 static void count_failed_init(struct death *death) {
     struct pool_shared *pool = death->local->shared;
     const struct worker_shared *record = death->record;
     char how[80];
     death->local->next_start = mp__now() + MP__SECOND / 100;
-    if (!pool->initializer.image || atomic_load(&pool->state) >= MP__POOL_STOPPING ||
-        atomic_fetch_add(&pool->failed_inits, 1) + 1 < 3)
+    if (atomic_load(&pool->state) >= MP__POOL_STOPPING)
+        return;
+    if (!pool->initializer.image) {
+        count_failed_join(death);
+        return;
+    }
+    if (atomic_fetch_add(&pool->failed_inits, 1) + 1 < 3)
         return;
     describe_end(death, how, sizeof how);
     if (atomic_load(&record->state) != MP__WORKER_INIT_FAILED)

@@ -158,9 +158,9 @@ static int open_wake(struct pool_local *local) {
         local->wake[0] = local->wake[1] = -1;
         return mp__fail(code, "mp_pool_new: making a pipe");
     }
-    mp__descriptor_set_blocking(local->wake[0], 0);
-    mp__descriptor_set_blocking(local->wake[1], 0);
-    return 0;
+    for (int i = 0; i < 2 && code == 0; i++)
+        code = mp__descriptor_set_blocking(local->wake[i], 0);
+    return code < 0 ? mp__fail(code, "mp_pool_new: setting up a pipe") : 0;
 }
 
 static int make_local(struct pool_local **out, uint32_t count, mp_context *context,

@@ -3,6 +3,7 @@
 #include "pool/pool.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -124,6 +125,13 @@ static void set_up_signals(void) {
     pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+static void report_failure(struct worker_shared *record, int code) {
+    record->init_code = code;
+    snprintf(record->init_detail, sizeof record->init_detail, "%s", mp_error_detail());
+    atomic_store(&record->state, MP__WORKER_INIT_FAILED);
+    MP__POINT("pool.begin.failed");
+}
+
 static bool begin_work(struct work *work) {
     struct worker_shared *record = work->record;
     int code = run_initializer(work);
@@ -133,10 +141,7 @@ static bool begin_work(struct work *work) {
         MP__POINT("pool.begin.ready");
         return true;
     }
-    record->init_code = code;
-    snprintf(record->init_detail, sizeof record->init_detail, "%s", mp_error_detail());
-    atomic_store(&record->state, MP__WORKER_INIT_FAILED);
-    MP__POINT("pool.begin.failed");
+    report_failure(record, code);
     return false;
 }
 
@@ -174,6 +179,8 @@ int mp__pool_worker(void *argument, size_t argument_size) {
     struct thread_shared *self = mp__self();
     struct pool_shared *pool = told->pool;
     struct work work = {.pool = pool, .record = &pool->workers[told->seat]};
+    if (!self)
+        report_failure(work.record, -ENOMEM);
     if (!self || !mp__recover_shut_out(told->owner, enter_pool, &work) || !work.has_entered)
         return 1;
     work.tasks_left = pool->tasks_per_child;
