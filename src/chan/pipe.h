@@ -57,8 +57,8 @@ struct pipe_shared {
 int mp__connection_check(const mp_connection *connection, const char *function);
 
 /* socket: this process's descriptor of the end that is meant. */
-/* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT; -errno
- * with detail. */
+/* Under in's tail guard: 0; -EPIPE; -EAGAIN: the socket is full of handles, wait for POLLOUT;
+ * -errno with detail. */
 int mp__token_send(struct connection_shared *to, int socket);
 /* Nothing can be received here: take the token away, so that the next message sends one; or all
  * that lies there. 0; 1: end of file; MP_ETIMEDOUT: a sender is stopped; -errno, with

@@ -1,20 +1,20 @@
 /* Make the n-th call of a libc function fail, wherever in the family it happens.
  * SPDX-License-Identifier: MIT
  *
- * A program named test_failures_* is linked so that the calls of libmp (and its own) to the functions of
- * failing.c's table come here first. The count is one for all processes of the family: forked ones and
- * executed ones, too (they find it by the variable MPT_FAILING).
+ * A program named test_failures_* is linked so that the calls of libmp (and its own) to the
+ * functions of failing.c's table come here first. The count is one for all processes of the family:
+ * forked ones and executed ones, too (they find it by the variable MPT_FAILING).
  *
- *     static int scenario(void) { ... MPT_TRY(mp_queue_new(&queue, NULL, 0)); ... return code; }
- *     static void test_queue_when_libc_fails(void **state) { mpt_fail_each(scenario); }
+ *     static int use_queue(void) { ... MPT_TRY(mp_queue_new(&queue, NULL, 0)); ... return code; }
+ *     static void test_queue_copes_when_libc_fails(void **state) { mpt_fail_each(use_queue); }
  *
- * mpt_fail_each runs the scenario in a new process for each function and n = 1, 2, ... until that call
- * does not come any more. Each time: it ended in time, with 0 or with a negative code and a sentence;
- * nothing is left over; and right after, in the same process, it succeeds. */
+ * mpt_fail_each runs the scenario in a new process for each function and n = 1, 2, ... until that
+ * call does not come any more. Each time: it ended in time, with 0 or with a negative code and a
+ * sentence; nothing is left over; and right after, in the same process, it succeeds. */
 #ifndef MPT_FAILING_H
 #define MPT_FAILING_H
 
-/* Runs everything and frees everything, also after a failure: 0, or the code of the first failure. */
+/* Runs everything and frees everything, also after a failure: 0, or the first failure's code. */
 typedef int (*mpt_scenario_fn)(void);
 
 void mpt_fail_each(mpt_scenario_fn scenario);
