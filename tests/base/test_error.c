@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
+#include <stdio.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -40,7 +42,15 @@ static void test_detail_ends_with_the_system_s_reason(void **state) {
     assert_string_equal(mp_error_detail(), "size is 0");
 }
 
-MPT_MAIN(MPT_CASE(test_every_code_has_a_name_and_a_sentence),
+static void test_version_is_the_headers(void **state) {
+    (void)state;
+    int major, minor, patch;
+    assert_int_equal(sscanf(mp_version_string(), "%d.%d.%d", &major, &minor, &patch), 3);
+    assert_true(major == MP_VERSION_MAJOR && minor == MP_VERSION_MINOR &&
+                patch == MP_VERSION_PATCH);
+}
+
+MPT_MAIN(MPT_CASE(test_version_is_the_headers), MPT_CASE(test_every_code_has_a_name_and_a_sentence),
          MPT_CASE(test_codes_of_the_system_pass_through),
          MPT_CASE(test_unknown_codes_are_said_to_be_unknown),
          MPT_CASE(test_detail_ends_with_the_system_s_reason))
