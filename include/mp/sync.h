@@ -18,8 +18,8 @@
  *     _free                     one thread, once, when nobody is in a call on the object or will be
  *
  * IF A PROCESS DIES IN THE MIDDLE OF ...
- *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock: within
- *                               a second, on Linux as a rule within milliseconds
+ *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock:
+ *                               within a second, on Linux as a rule within milliseconds
  *     waiting in acquire        nobody notices; a wake-up it had been given goes to another one
  *     having a unit of a        the unit is gone, as in Python, since it belongs to nobody; where
  *       semaphore               that hurts use a lock
