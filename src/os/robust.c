@@ -8,6 +8,8 @@
 #include "mp/base.h"
 #include "os/cpu.h"
 
+enum { MOST_LOOKS = 12, PAUSES = 8 };
+
 void mp__robust_init(struct mp__robust *mutex) {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
@@ -25,8 +27,16 @@ static int end_lock(struct mp__robust *mutex, int error) {
     return MP_EOWNERDEAD;
 }
 
+/* Held for moments: a sleep would take longer. */
 int mp__robust_lock(struct mp__robust *mutex) {
-    int error = pthread_mutex_lock(&mutex->mutex);
+    int error = pthread_mutex_trylock(&mutex->mutex);
+    for (int i = mp__cpu_is_alone() ? MOST_LOOKS : 0; error == EBUSY && i < MOST_LOOKS; i++) {
+        for (int pauses = 0; pauses < PAUSES; pauses++)
+            mp__cpu_pause();
+        error = pthread_mutex_trylock(&mutex->mutex);
+    }
+    if (error == EBUSY)
+        error = pthread_mutex_lock(&mutex->mutex);
     assert(error == 0 || error == EOWNERDEAD);
     return end_lock(mutex, error);
 }
