@@ -2,9 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
-#include <stdio.h>
-
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -50,7 +49,8 @@ static void test_version_is_the_headers(void **state) {
                 patch == MP_VERSION_PATCH);
 }
 
-MPT_MAIN(MPT_CASE(test_version_is_the_headers), MPT_CASE(test_every_code_has_a_name_and_a_sentence),
+MPT_MAIN(MPT_CASE(test_version_is_the_headers),
+         MPT_CASE(test_every_code_has_a_name_and_a_sentence),
          MPT_CASE(test_codes_of_the_system_pass_through),
          MPT_CASE(test_unknown_codes_are_said_to_be_unknown),
          MPT_CASE(test_detail_ends_with_the_system_s_reason))
