@@ -108,10 +108,14 @@ static void enter_phase(mp_barrier *barrier, enum mp__barrier_phase phase) {
     finish_phase(barrier);
 }
 
-/* `killer`: whose death is the reason, 0 another one. */
-static void break_barrier(mp_barrier *barrier, uint32_t killer) {
+/* Whose death is the reason that it breaks, 0 another one. */
+static void set_killer(mp_barrier *barrier, uint32_t killer) {
     atomic_store(&barrier->killer, killer);
     MP__POINT("barrier.break.reasoned");
+}
+
+static void break_barrier(mp_barrier *barrier, uint32_t killer) {
+    set_killer(barrier, killer);
     enter_phase(barrier, MP__BARRIER_BREAKING);
 }
 
@@ -370,8 +374,7 @@ static void recover_barrier(void *object, uint32_t dead_thread) {
     if (mp__guard_owner(&barrier->guard) == dead_thread) {
         if (phase_of(barrier) == MP__BARRIER_ACTING) {
             mp__member_ref member = atomic_load(&mp__thread_at(dead_thread)->member);
-            atomic_store(&barrier->killer, (uint32_t)mp__member_pid(member));
-            MP__POINT("barrier.recover.reasoned");
+            set_killer(barrier, (uint32_t)mp__member_pid(member));
             set_phase(barrier, MP__BARRIER_BREAKING);
         }
         finish_phase(barrier);
