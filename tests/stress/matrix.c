@@ -19,7 +19,7 @@
 #include "shm/heap.h"
 #include "storm.h"
 
-enum { POINT_MAX = 400, NAME_BYTES = 64, ROUNDS = 2, SCENARIO_SECONDS = 25 };
+enum { POINT_MAX = 400, NAME_BYTES = 64, ROUNDS = 2, SCENARIO_SECONDS = 25, RECORDINGS = 5 };
 enum { SLOWEST_SECONDS = 5 }; /* one for the death, the rest for a busy machine */
 
 static struct point {
@@ -238,6 +238,14 @@ static int try_point(enum trap_mode mode, const struct point *point) {
     return failures;
 }
 
+/* The bystander may have been there first: then it is tried again. */
+static bool is_any_unreached(void) {
+    for (unsigned i = 0; i < point_count; i++)
+        if (points[i].scenarios == 0 && !points[i].is_excused)
+            return true;
+    return false;
+}
+
 static int judge_unreached(const struct point *point) {
     if (point->scenarios != 0 || point->is_excused)
         return 0;
@@ -257,8 +265,9 @@ int main(int argc, char **argv) {
     setenv("LIBMP_ARENA_BYTES", "268435456", 0);
     snprintf(trap_file, sizeof trap_file, "/tmp/matrix.%d", (int)getpid());
     collect_points(argv[2]);
-    for (unsigned i = 0; i < matrix_scenario_count; i++)
-        failures += record_scenario(i);
+    for (unsigned round = 0; round == 0 || (round < RECORDINGS && is_any_unreached()); round++)
+        for (unsigned i = 0; i < matrix_scenario_count; i++)
+            failures += record_scenario(i);
     for (unsigned i = 0; i < point_count; i++) {
         if (argc > 3 && strcmp(argv[3], points[i].name) != 0)
             continue;
