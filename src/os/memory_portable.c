@@ -17,16 +17,17 @@
 #define MAP_NORESERVE 0
 #endif
 
-/* Between open and unlink a kill leaves an empty file behind: POSIX has no way round that. */
+/* Between open and unlink a kill leaves an empty file behind: POSIX has no way round that. The name
+ * says who made it; some systems allow 31 characters. */
 static int open_memory(void) {
     int descriptor;
     do {
-        uint64_t number;
+        uint32_t number;
         char name[32];
         int code = mp__random_bytes(&number, sizeof number);
         if (code < 0)
             return code;
-        snprintf(name, sizeof name, "/libmp-%016llx", (unsigned long long)number);
+        snprintf(name, sizeof name, "/libmp-%d-%08x", (int)getpid(), (unsigned)number);
         descriptor =
             shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600); /* close-on-exec, says POSIX */
         if (descriptor >= 0)

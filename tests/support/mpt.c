@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 #include "base/point.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
+
+#define ORPHAN_TURNS 3000 /* looks, a millisecond apart, before what is left is a failure */
 
 mp_context *(*mpt_chosen_context)(mp_start_method method);
 void (*mpt_stop_servers)(void);
@@ -94,11 +97,25 @@ mp_context *mpt_context(void) {
     return chosen_method == MP_DEFAULT ? NULL : mpt_chosen_context(chosen_method);
 }
 
-static unsigned count_entries(const char *directory) {
+static bool is_any(const char *name) {
+    (void)name;
+    return true;
+}
+
+/* An arena's name at its birth, whose maker is this process or is dead: other tests make arenas,
+ * too. */
+static bool is_left_name(const char *name) {
+    int maker;
+    if (sscanf(name, "libmp-%d-", &maker) != 1)
+        return false;
+    return maker == getpid() || (kill(maker, 0) < 0 && errno == ESRCH);
+}
+
+static unsigned count_entries(const char *directory, bool (*is_counted)(const char *name)) {
     unsigned count = 0;
     DIR *stream = opendir(directory);
-    while (stream && readdir(stream))
-        count++;
+    for (struct dirent *entry; stream && (entry = readdir(stream)) != NULL;)
+        count += is_counted(entry->d_name);
     if (stream)
         closedir(stream);
     return count;
@@ -106,11 +123,12 @@ static unsigned count_entries(const char *directory) {
 
 struct traces {
     unsigned descriptors; /* open in this process */
-    unsigned names;       /* in /dev/shm */
+    unsigned names;       /* in /dev/shm, of this process or of dead ones */
 };
 
 static struct traces look_round(void) {
-    return (struct traces){count_entries("/proc/self/fd"), count_entries("/dev/shm")};
+    return (struct traces){count_entries("/proc/self/fd", is_any),
+                           count_entries("/dev/shm", is_left_name)};
 }
 
 /* What a case must not leave: children, descriptors, names in /dev/shm, blocks of the arena. The
@@ -118,11 +136,6 @@ static struct traces look_round(void) {
 static int check_leftovers(struct traces before) {
     int failures = 0;
     struct traces after = look_round();
-    for (int i = 0; i < 200 && after.names > before.names;
-         i++) { /* others' arenas have a name at birth */
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        after.names = look_round().names;
-    }
     if (after.names > before.names)
         failures +=
             fprintf(stderr, "left over: %u files in /dev/shm\n", after.names - before.names) > 0;
@@ -166,6 +179,75 @@ static const struct mpt_case *find_case(const char *name, const struct mpt_case 
     return NULL;
 }
 
+static int run_case(const struct mpt_case *chosen, const char *name) {
+    struct traces before = look_round();
+    struct CMUnitTest tests[] = {chosen->test};
+    int failures = cmocka_run_group_tests_name(name, tests, NULL, NULL);
+    if (mpt_stop_servers)
+        mpt_stop_servers();
+    return failures ? failures : check_leftovers(before);
+}
+
+/* The living children of this process, which are those that the case has left: how many. */
+static unsigned signal_orphans(int signal) {
+    char name[64], line[4096];
+    unsigned count = 0;
+    snprintf(name, sizeof name, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(name, "r");
+    char *rest = file ? fgets(line, sizeof line, file) : NULL;
+    for (char *end; rest && *rest; rest = end) {
+        pid_t pid = (pid_t)strtol(rest, &end, 10);
+        if (end == rest)
+            break;
+        count++;
+        if (signal)
+            fprintf(stderr, "left over: process %d\n", (int)pid);
+        (void)kill(pid, signal);
+    }
+    if (file)
+        fclose(file);
+    return count;
+}
+
+/* Daemons of the dead take a moment to die. Whoever takes longer is told off, and ended. */
+static int end_orphans(void) {
+    for (unsigned turn = 0; turn < ORPHAN_TURNS; turn++) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            continue;
+        if (signal_orphans(0) == 0)
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return (int)signal_orphans(SIGKILL);
+}
+
+/* The case's own exit code or -signal; whoever else ends meanwhile is an orphan. */
+static int await_case(pid_t pid) {
+    pid_t ended;
+    int status;
+    do
+        ended = waitpid(-1, &status, 0);
+    while (ended != pid && (ended > 0 || errno == EINTR));
+    MPT_CHECK(ended == pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* The case runs in a child. Who loses its parent becomes ours (and dies when ctest ends us for
+ * taking too long): nothing of a test survives it. */
+static int supervise(const struct mpt_case *chosen, const char *name) {
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid_t pid = fork();
+    MPT_CHECK(pid >= 0);
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        exit(run_case(chosen, name));
+    }
+    int code = await_case(pid);
+    if (code < 0)
+        fprintf(stderr, "%s: killed by signal %d\n", name, -code);
+    return end_orphans() > 0 || code < 0 ? 1 : code;
+}
+
 int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count) {
     if (argc != 2) {
         fprintf(stderr, "usage: %s CASE[:METHOD]\n", argv[0]);
@@ -179,10 +261,5 @@ int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count) {
         fprintf(stderr, "no case %s\n", argv[1]);
         return 2;
     }
-    struct traces before = look_round();
-    struct CMUnitTest tests[] = {chosen->test};
-    int failures = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
-    if (mpt_stop_servers)
-        mpt_stop_servers();
-    return failures ? failures : check_leftovers(before);
+    return supervise(chosen, argv[1]);
 }
