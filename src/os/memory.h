@@ -4,6 +4,7 @@
 #define MP__OS_MEMORY_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Make an anonymous shared memory object of `size` bytes, sparse, close-on-exec: descriptor or
@@ -24,6 +25,8 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size);
 /* Give the pages of [address, address+size), page aligned, back to the system; they read as zeros
  * again. */
 void mp__memory_release(void *address, uint64_t size);
+/* false: the system takes none back, so that releasing costs its writing of zeros for nothing. */
+bool mp__memory_is_returnable(void);
 
 /* Tell the system that this memory of ours, about to be written from end to end, may come in large
  * pages. Only a hint. */

@@ -73,3 +73,7 @@ void mp__memory_release(void *address, uint64_t size) {
     if (madvise(address, size, MADV_REMOVE) < 0)
         memset(address, 0, size);
 }
+
+bool mp__memory_is_returnable(void) {
+    return true;
+}

@@ -85,3 +85,7 @@ void mp__memory_prefer_large_pages(void *address, size_t size) {
 void mp__memory_release(void *address, uint64_t size) {
     memset(address, 0, size);
 }
+
+bool mp__memory_is_returnable(void) {
+    return false;
+}

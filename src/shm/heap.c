@@ -160,7 +160,7 @@ void *mp__heap_zalloc(size_t size) {
  * if we die in it, the rest is done for us. */
 static void free_large(uint32_t head, uint64_t word) {
     uint32_t length = mp__unit_length(word);
-    bool is_released = length >= RELEASE_UNITS && self.member != 0;
+    bool is_released = length >= RELEASE_UNITS && self.member != 0 && mp__memory_is_returnable();
     if (is_released) {
         mp__unit_set(head, mp__unit_word(MP__UNIT_LARGE, length, self.member) | MP__UNIT_DIRTY);
         MP__POINT("heap.free.taken");

@@ -246,7 +246,7 @@ void mp__run_count(int64_t units) {
 }
 
 bool mp__units_are_dirty(void) {
-    return heap()->dirty_units > TRIM_UNITS + heap()->used_units / 8;
+    return mp__memory_is_returnable() && heap()->dirty_units > TRIM_UNITS + heap()->used_units / 8;
 }
 
 /* A free run with memory, the longest ones first. */

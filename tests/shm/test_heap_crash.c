@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "os/memory.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
 
@@ -138,6 +139,13 @@ static unsigned last_turn(const char *point) {
     return strncmp(point, "heap.grow", 9) == 0 ? 5 : 400;
 }
 
+/* Where the system takes no memory back, the heap does not try. */
+static bool is_reachable(const char *point) {
+    return mp__memory_is_returnable() ||
+           (strncmp(point, "heap.trim", 9) != 0 && strcmp(point, "heap.free.taken") != 0 &&
+            strcmp(point, "heap.free.released") != 0);
+}
+
 static void test_heap_is_whole_when_a_user_is_killed(void **state) {
     (void)state;
     begin();
@@ -145,9 +153,10 @@ static void test_heap_is_whole_when_a_user_is_killed(void **state) {
         for (unsigned turn = 1; turn < last_turn(points[i]); turn = turn * 3 + 1) {
             struct death death = {points[i], turn, true};
             int code = mpt_join(mpt_fork(be_victim, &death));
-            if (turn == 1 && code != -SIGKILL)
+            bool may_live = turn > 1 || !is_reachable(points[i]);
+            if (code != -SIGKILL && !may_live)
                 print_error("%s was not reached\n", points[i]);
-            assert_true(code == -SIGKILL || (turn > 1 && code == 0));
+            assert_true(code == -SIGKILL || (may_live && code == 0));
             check_nothing_is_left(points[i]);
         }
     mp__heap_free(shelf);
@@ -173,7 +182,7 @@ static void test_heap_is_whole_when_the_recoverer_is_killed(void **state) {
                 killed += mpt_join(mpt_fork(be_recoverer, &again)) == -SIGKILL;
                 check_nothing_is_left(second[k]);
             }
-    assert_true(killed > 80);
+    assert_true(killed > (mp__memory_is_returnable() ? 80 : 60));
     mp__heap_free(shelf);
 }
 
