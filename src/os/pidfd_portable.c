@@ -9,6 +9,11 @@ int mp__pidfd_open(pid_t pid) {
     return -ENOSYS;
 }
 
+bool mp__pidfd_is_child(int pidfd) {
+    (void)pidfd;
+    return true;
+}
+
 int mp__pidfd_signal(int pidfd, int signal) {
     (void)pidfd;
     (void)signal;

@@ -50,6 +50,10 @@ int mp__sentinel_begin(struct mp__sentinel *sentinel, pid_t pid) {
     return 0;
 }
 
+bool mp__sentinel_is_of_child(const struct mp__sentinel *sentinel) {
+    return !has_pidfd() || mp__pidfd_is_child(sentinel->fd);
+}
+
 /* Without memory for the note, children that this process forks may make it seem to live on. */
 void mp__sentinel_adopt(int child_end) {
     if (child_end < 0)

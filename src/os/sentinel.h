@@ -8,6 +8,7 @@
 #ifndef MP__OS_SENTINEL_H
 #define MP__OS_SENTINEL_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct mp__sentinel {
@@ -18,6 +19,9 @@ struct mp__sentinel {
 int mp__sentinel_prepare(struct mp__sentinel *out); /* 0 or -errno */
 /* In the parent, the pid not yet reaped: 0 or -errno. */
 int mp__sentinel_begin(struct mp__sentinel *sentinel, pid_t pid);
+/* In the parent of a child of its own, after begin: is it that child's, and not that of a process
+ * which got the pid when somebody had reaped the child before? */
+bool mp__sentinel_is_of_child(const struct mp__sentinel *sentinel);
 /* In the child: hold it for life, but do not hand it to own children. */
 void mp__sentinel_adopt(int child_end);
 /* Parent: send a signal to that process, and to no other even when it was reaped by somebody.

@@ -237,7 +237,7 @@ static int fail_start(struct pool_local *local, int code) {
 static int start_workers(struct pool_local *local) {
     uint32_t count = local->shared->worker_count;
     int code = 0;
-    fflush(NULL); /* as mp_process_start */
+    mp__process_flush();
     for (uint32_t i = 0; i < count && code == 0; i++)
         code = mp__keeper_launch(local, i);
     for (uint32_t i = 0; i < count && code == 0; i++) {

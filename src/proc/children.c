@@ -24,12 +24,15 @@
 #define CODE_SLICE (MP__SECOND / 50)     /* between looks at the server that should write a code */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
 
-#define ENTRIES 16 /* that need no malloc */
+#define TIDY_SHARE 8 /* children that a start looks at, on average */
+#define BATCH 64     /* children that are ended between two looks for new ones */
+#define ENTRIES 16   /* that need no malloc */
 
 static struct {
     pthread_mutex_t mutex;         /* guards the rest and every entry in it */
     struct child *alive;           /* those not seen to end yet */
     struct child *ended;           /* those that nobody has closed yet */
+    unsigned starts_left;          /* until the ended are collected by one */
     unsigned used;                 /* bit n: entries[n] is in use */
     struct child entries[ENTRIES]; /* here, since malloc's own pages have to be copied again after
                                       each fork */
@@ -238,6 +241,22 @@ int mp__children_signal(struct child *child, int signal) {
     return code == -ESRCH ? 0 : code;
 }
 
+void mp__children_tidy(void) {
+    unsigned alive = 0;
+    lock();
+    if (table.starts_left > 0) {
+        table.starts_left--;
+        unlock();
+        return;
+    }
+    for (struct child *child = table.alive, *next; child; child = next) {
+        next = child->next;
+        alive += !collect_locked(child);
+    }
+    table.starts_left = alive / TIDY_SHARE;
+    unlock();
+}
+
 /* Takes every entry in turn; `next` is read first because the entry may go. */
 int mp__children_list(mp_process **out, int capacity) {
     int count = 0;
@@ -275,10 +294,12 @@ static void end_one(mp_process *process, mp__time kill_time) {
 
 /* Another thread may still start some: until there are none. */
 void mp__children_end(void) {
-    mp_process *process;
+    mp_process *list[BATCH];
+    int count;
     terminate_daemons();
     mp__time kill_time = mp__now() + TERMINATE_GRACE;
-    while (mp__children_list(&process, 1) > 0)
-        end_one(process, kill_time);
+    while ((count = mp__children_list(list, BATCH)) > 0)
+        for (int i = 0; i < count && i < BATCH; i++)
+            end_one(list[i], kill_time);
     mp__forkserver_stop();
 }

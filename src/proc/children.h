@@ -39,6 +39,9 @@ bool mp__children_collect(struct child *child);
 int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMEDOUT */
 int mp__children_signal(struct child *child, int signal);
 
+/* Collect the ended, when that is due: a start costs no more for many children. */
+void mp__children_tidy(void);
+
 /* Collect the ended, list the others but hidden ones: how many. */
 int mp__children_list(mp_process **out, int capacity);
 

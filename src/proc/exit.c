@@ -6,11 +6,17 @@
 #include <stdlib.h>
 
 #include "proc/children.h"
+#include "reg/member.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void register_handler(void) {
     (void)atexit(mp__children_end);
+}
+
+/* After main and all handlers: nobody has to find out that we have gone. */
+__attribute__((destructor)) static void leave_family(void) {
+    mp__member_leave();
 }
 
 void mp__exit_watch(void) {

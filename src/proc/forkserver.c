@@ -17,10 +17,10 @@
 #include "proc/section.h"
 #include "proc/start.h"
 
-#define END_COUNT (MP__SPARE_MAX + 1) /* control, then a channel for each spare */
-#define SPARE_SLICE (MP__SECOND / 50) /* between looks at a server that may have died */
-#define SPARE_LIMIT (60 * MP__SECOND) /* without a spare for so long: an error */
-#define IMAGE_BITS 1024               /* images that are remembered as known */
+#define END_COUNT (MP__SPARE_CHANNELS + 1) /* control, then channels for the first spares */
+#define SPARE_SLICE (MP__SECOND / 50)      /* between looks at a server that may have died */
+#define SPARE_LIMIT (60 * MP__SECOND)      /* without a spare for so long: an error */
+#define IMAGE_BITS 1024                    /* images that are remembered as known */
 
 static struct {
     pthread_mutex_t mutex;            /* guards all of it: one start at a time */
@@ -229,13 +229,14 @@ void mp__forkserver_call(void) {
     pthread_mutex_unlock(&client.mutex);
 }
 
-/* It forks in batches, while the other half is used up. */
-static void poke_for_more(void) {
+/* It forks in batches: in a series of starts it would only get in their way. */
+static void poke_for_more(bool needs_channel) {
     unsigned idle = 0;
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    unsigned stock = needs_channel ? MP__SPARE_CHANNELS : atomic_load(&client.record->stock);
+    for (unsigned number = 0; number < stock; number++)
         if (mp__spare_state(atomic_load(&client.record->spares[number].word)) == MP__SPARE_IDLE)
             idle++;
-    if (idle == MP__SPARE_MAX / 2)
+    if (idle == stock / 4)
         poke_server();
 }
 
@@ -297,8 +298,9 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
     return 1;
 }
 
+/* Those with a channel last, unless there is something to send. */
 static int try_spares(struct child *child, const int *list, int count) {
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
+    for (unsigned number = count > 0 ? MP__SPARE_CHANNELS : MP__SPARE_MAX; number-- > 0;) {
         int code = take_spare(child, number, list, count);
         if (code != 0)
             return code;
@@ -335,6 +337,8 @@ static int hand_over(struct child *child) {
         code = try_spares(child, list, count);
         if (code == 0)
             code = await_spare(bell, limit);
+        if (code > 0)
+            poke_for_more(count > 0);
         if (code != 0)
             return code < 0 ? code : 0;
     }
@@ -346,8 +350,6 @@ int mp__start_forkserver(struct child *child) {
         return code;
     pthread_mutex_lock(&client.mutex);
     code = hand_over(child);
-    if (code == 0)
-        poke_for_more();
     pthread_mutex_unlock(&client.mutex);
     return code;
 }

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Each process that uses MP_FORKSERVER has a server of its own: a hidden, spawned child that forks
- * spare children ahead of need. A spare sleeps on a word of its own in the arena. To start a
+ * spare children ahead of need: the more the faster they are used. A spare sleeps on a word of its
+ * own in the arena. To start a
  * process the client writes down what to run and changes that word; descriptors, if there are any,
  * go before through the spare's channel. The server reaps, and writes the codes of those that were
  * killed.
@@ -24,7 +25,9 @@
 
 struct process_shared;
 
-#define MP__SPARE_MAX 8 /* when half of them are taken the server forks new ones */
+#define MP__SPARE_FEW 8  /* kept when there is nothing to do; they have channels */
+#define MP__SPARE_MAX 32 /* kept while starts come fast */
+#define MP__SPARE_CHANNELS MP__SPARE_FEW
 
 enum mp__spare_state { MP__SPARE_EMPTY, MP__SPARE_IDLE, MP__SPARE_TAKEN, MP__SPARE_LEFT };
 #define MP__SPARE_STATE_BITS 2
@@ -43,6 +46,7 @@ struct forkserver_shared {
     _Atomic uint32_t bell;   /* counts spares that became IDLE and forks that failed */
     _Atomic int32_t refusal; /* -errno of the last fork that failed; 0 since none did */
     _Atomic uint32_t ticket; /* the last one given out */
+    _Atomic uint32_t stock;  /* places from the first on that the server fills */
     struct spare_shared spares[MP__SPARE_MAX];
 };
 
@@ -83,7 +87,7 @@ struct mp__forkserver_order {
     struct forkserver_shared *record;
     struct mp__preload preload; /* its argument follows */
 };
-/* The server's target; its descriptors: control, then a channel for each spare. */
+/* The server's target; its descriptors: control, then channels for the first spares. */
 int mp__forkserver_main(void *arg, size_t arg_size);
 
 #endif

@@ -5,7 +5,7 @@
  * themselves, those of the killed it writes.
  *
  * While children start and end at a high rate the server must not get in their way: it forks
- * several at once when the client says that half are gone, and an end alone wakes it only after a
+ * many at once when the client says that few are left, and an end alone wakes it only after a
  * quiet moment. */
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +24,9 @@
 #include "proc/bootstrap.h"
 #include "proc/forkserver.h"
 
-#define QUIET_MILLISECONDS 10 /* after which children that have ended wake the server */
+#define QUIET_MILLISECONDS 10    /* after which children that have ended wake the server */
+#define SERIES (MP__SECOND / 10) /* most of the stock used up in less: it is too small */
+#define SHRINK_SECONDS 1         /* of quiet, after which half of the stock is too much */
 #define TAKEN_MILLISECONDS \
     1 /* between looks at a spare that has been taken and has not left its place */
 #define ORPHAN_SLICE \
@@ -40,12 +42,13 @@ struct note { /* a child of the server */
 static struct {
     struct forkserver_shared *record;
     const int *ends;    /* control, then channels */
-    size_t end_count;   /* MP__SPARE_MAX + 1 */
+    size_t end_count;   /* MP__SPARE_CHANNELS + 1 */
     struct note *notes; /* in no order; malloc'd */
     size_t count;       /* of notes */
     size_t capacity;    /* of notes */
     sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
     pid_t pid;          /* the server's own */
+    mp__time filled;    /* when all places were last filled */
 } server;
 
 static void ring_bell(void) {
@@ -98,7 +101,7 @@ static void run_preload(const struct mp__preload *preload) {
 
 /* ---- a spare ---- */
 
-/* All but the spare's own channel. */
+/* All but the spare's own channel, if it has one. */
 static void close_others(unsigned number) {
     for (size_t i = 0; i < server.end_count; i++)
         if (i != 1 + number)
@@ -159,7 +162,8 @@ static void be_spare(unsigned number, uint32_t ticket) {
     how.launch = mp__launch_named(atomic_load(&spare->launch));
     if (atomic_load(&spare->has_parcel))
         receive_parcel(&how, number, ticket, list);
-    mp__descriptor_close(server.ends[1 + number]);
+    if (number < MP__SPARE_CHANNELS)
+        mp__descriptor_close(server.ends[1 + number]);
     mp__child_unbind();
     uint32_t taken = mp__spare_word(ticket, MP__SPARE_TAKEN);
     (void)atomic_compare_exchange_strong(&spare->word, &taken,
@@ -247,7 +251,7 @@ static int refill(unsigned number) {
 static bool refill_all(void) {
     bool is_taken = false;
     unsigned places = find_spares();
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
+    for (unsigned number = 0; number < atomic_load(&server.record->stock); number++) {
         enum mp__spare_state state =
             mp__spare_state(atomic_load(&server.record->spares[number].word));
         if (state == MP__SPARE_TAKEN)
@@ -273,6 +277,8 @@ static bool withdraw(const struct note *note) {
 
 /* Descriptors under way to a dead spare would live on in its channel. */
 static void empty_channel(unsigned number) {
+    if (number >= MP__SPARE_CHANNELS)
+        return;
     struct mp__parcel parcel;
     int list[MP__PASS_MAX];
     size_t count = MP__PASS_MAX;
@@ -309,13 +315,41 @@ static void reap_ended(void) {
     }
 }
 
+/* In a series of starts an empty stock costs more than a large one. */
+static void grow_stock(void) {
+    uint32_t stock = atomic_load(&server.record->stock);
+    if (stock < MP__SPARE_MAX && mp__now() - server.filled < SERIES)
+        atomic_store(&server.record->stock, 2 * stock);
+    MP__POINT("forkserver.grow.stored");
+}
+
+/* Those in the upper half go, if nobody takes them first; they are buried as others are. */
+static void shrink_stock(void) {
+    uint32_t stock = atomic_load(&server.record->stock) / 2;
+    if (stock < MP__SPARE_FEW)
+        return;
+    atomic_store(&server.record->stock, stock);
+    MP__POINT("forkserver.shrink.stored");
+    for (size_t i = 0; i < server.count; i++) {
+        struct note *note = &server.notes[i];
+        uint32_t word = mp__spare_word(note->ticket, MP__SPARE_IDLE);
+        if (note->number >= stock && note->launch == 0 &&
+            atomic_compare_exchange_strong(&server.record->spares[note->number].word, &word,
+                                           mp__spare_word(note->ticket, MP__SPARE_EMPTY)))
+            kill(note->pid, SIGKILL);
+    }
+}
+
 enum event { CLIENT_CALLS, CLIENT_IS_GONE, CHILD_ENDED, NOTHING };
 
 /* SIGCHLD, once it has come, waits until it is asked for. */
 static enum event await_event(bool is_quiet, int milliseconds) {
     struct pollfd poller = {.fd = server.ends[0], .events = POLLIN};
-    struct timespec limit = {.tv_nsec = milliseconds * 1000000L};
-    int ready = ppoll(&poller, 1, is_quiet ? NULL : &limit, is_quiet ? &server.unblocked : NULL);
+    struct timespec soon = {.tv_nsec = milliseconds * 1000000L};
+    struct timespec late = {.tv_sec = SHRINK_SECONDS};
+    const struct timespec *quiet =
+        atomic_load(&server.record->stock) > MP__SPARE_FEW ? &late : NULL;
+    int ready = ppoll(&poller, 1, is_quiet ? quiet : &soon, is_quiet ? &server.unblocked : NULL);
     if (ready <= 0)
         return ready < 0 ? CHILD_ENDED : NOTHING;
     char byte;
@@ -327,13 +361,18 @@ static enum event await_event(bool is_quiet, int milliseconds) {
  * series of starts its place is then filled together with others. */
 static void serve(void) {
     enum event event = CLIENT_CALLS;
-    bool is_taken = false;
+    bool is_taken = false, is_quiet = false;
     while (event != CLIENT_IS_GONE) {
+        if (event == CLIENT_CALLS)
+            grow_stock();
+        if (event == NOTHING && is_quiet)
+            shrink_stock();
         if (event != CHILD_ENDED) {
             reap_ended();
             is_taken = refill_all();
+            server.filled = mp__now();
         }
-        bool is_quiet = event == NOTHING && !is_taken;
+        is_quiet = event == NOTHING && !is_taken;
         event = await_event(is_quiet, is_taken ? TAKEN_MILLISECONDS : QUIET_MILLISECONDS);
     }
 }
@@ -371,6 +410,8 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
         atomic_store(
             &server.record->spares[i].word,
             mp__spare_word(atomic_fetch_add(&server.record->ticket, 1) + 1, MP__SPARE_EMPTY));
+    atomic_store(&server.record->stock, MP__SPARE_FEW);
+    MP__POINT("forkserver.serve.stocked");
     mp__bootstrap_ready();
     serve();
     end_spares();

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include "base/fail.h"
 #include "mp/context.h"
+#include "os/child.h"
+#include "os/descriptor.h"
 #include "proc/bootstrap.h"
 #include "proc/context.h"
 #include "proc/launch.h"
@@ -22,18 +25,21 @@
 #define CODE_NOT_BEGUN 255
 
 static struct {
-    int image;         /* our program's file; -1: not opened */
+    _Atomic int image; /* our program's file; -1: not opened */
     const char *argv0; /* main's; NULL: mp_freeze_support() was not called */
 } frozen = {.image = -1};
 
-/* Once; again when it failed, for want of descriptors. */
+/* Once; again when it failed, for want of descriptors. The kernel knows what we execute, whatever
+ * lies at that path by now. */
 static int open_image(void) {
-    if (frozen.image >= 0)
+    int none = -1;
+    if (atomic_load(&frozen.image) >= 0)
         return 0;
     int image = mp__child_own_image();
     if (image < 0)
         return mp__fail(image, "the program's own file cannot be opened");
-    frozen.image = image;
+    if (!atomic_compare_exchange_strong(&frozen.image, &none, image))
+        mp__descriptor_close(image);
     return 0;
 }
 
@@ -48,7 +54,7 @@ int mp__freeze_program(int *image, char **path, const char **argv0) {
     int code = *path ? 0 : open_image();
     if (code < 0)
         return code;
-    *image = *path ? -1 : frozen.image;
+    *image = *path ? -1 : atomic_load(&frozen.image);
     *argv0 = *path ? *path : frozen.argv0;
     return 0;
 }
@@ -146,8 +152,7 @@ int mp_freeze_support(int argc, char **argv) {
         return mp__fail(MP_EINVAL, "mp_freeze_support: give it main's argc and argv");
     if (!frozen.argv0)
         frozen.argv0 = argc > 0 && argv[0] ? argv[0] : "";
-    int code = open_image();
     if (argc > 1 && argv[1] && strcmp(argv[1], MP__FREEZE_MARK) == 0)
-        become_child(argc > 2 ? argv[2] : NULL); /* with its image or without: main must not run */
-    return code;
+        become_child(argc > 2 ? argv[2] : NULL); /* opens it when it starts others that way */
+    return open_image();
 }

@@ -63,7 +63,10 @@ static inline struct process_shared *mp__process_of(const mp_process *process) {
 
 /* mp_process_start in two halves, so that many children can come up at once (pool): launch returns
  * as soon as the child is on its way, confirm waits until it runs or has failed to (its detail
- * becomes ours). What lies in streams is for the caller of launch to flush. */
+ * becomes ours). Before launch comes flush: else a forked child would write once more what lies in
+ * streams. While a thread reads standard input, which locks it, only stdout and stderr are
+ * flushed. */
+void mp__process_flush(void);
 int mp__process_launch(mp_process *process);
 int mp__process_confirm(mp_process *process);
 mp__member_ref

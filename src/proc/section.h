@@ -8,7 +8,7 @@
 #include "shm/arena.h"
 
 #define MP__LAUNCH_MAX MP__MEMBER_MAX
-#define MP__FORKSERVER_MAX 512 /* processes with a fork server of their own at once */
+#define MP__FORKSERVER_MAX 256 /* processes with a fork server of their own at once */
 
 struct processes_shared { /* all zero is right to begin with */
     struct launch_shared launches[MP__LAUNCH_MAX];

@@ -76,6 +76,10 @@ static int watch_nobody(struct child *child) {
 int mp__start_born(struct child *child, pid_t pid) {
     mp__start_note(child, pid);
     int code = mp__sentinel_begin(&child->sentinel, pid);
+    if (code == 0 && !mp__sentinel_is_of_child(&child->sentinel)) {
+        mp__sentinel_close(&child->sentinel);
+        code = -ESRCH;
+    }
     if (code == -ESRCH)
         code = watch_nobody(child);
     if (code == 0)
@@ -83,7 +87,8 @@ int mp__start_born(struct child *child, pid_t pid) {
     kill(pid, SIGKILL);
     int status;
     (void)mp__child_reap(pid, true, &status);
-    return mp__fail(code, "mp_process_start: no descriptor to watch the child");
+    return mp__fail(code, "mp_process_start: no descriptor to watch the child: each that runs, or "
+                          "has not been closed, needs one; see RLIMIT_NOFILE (ulimit -n)");
 }
 
 int mp__start_descriptors(const struct child *child, int *out) {
@@ -179,7 +184,7 @@ int mp__process_launch(mp_process *process) {
     if (code < 0)
         return code;
     mp__exit_watch();
-    (void)mp_active_children(NULL, 0); /* as Python: a start reaps the ended */
+    mp__children_tidy(); /* as Python: a start reaps the ended */
     return mp__start_child(shared, start_by_method);
 }
 
@@ -256,8 +261,19 @@ int mp__process_confirm(mp_process *process) {
     return 0;
 }
 
+/* fflush(NULL) waits for every stream, and another thread may read standard input for ever. */
+void mp__process_flush(void) {
+    if (ftrylockfile(stdin) == 0) {
+        fflush(NULL);
+        funlockfile(stdin);
+    } else {
+        fflush(stdout);
+        fflush(stderr);
+    }
+}
+
 int mp_process_start(mp_process *process) {
-    fflush(NULL); /* else a forked child would write it again, and others before us */
+    mp__process_flush();
     int code = mp__process_launch(process);
     return code < 0 ? code : mp__process_confirm(process);
 }

@@ -70,7 +70,7 @@ static uint64_t place_sections(struct arena_shared *arena) {
         [MP__SECTION_HEAP] = mp__heap_table_bytes(arena->size),
         [MP__SECTION_REGISTRY] = 8 * MIB,
         [MP__SECTION_FUNCTIONS] = 256 * 1024,
-        [MP__SECTION_PROCESSES] = 1536 * 1024,
+        [MP__SECTION_PROCESSES] = 1600 * 1024,
     };
     /* What every new process touches lies together in the first 2 MiB, which cost it one page of
      * page table. The heap's table, which grows with use, comes last: what is before it can be

@@ -81,7 +81,7 @@ static bool is_idle(unsigned number) {
 }
 
 static void await_spares(void) {
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         MPT_UNTIL(is_idle(number));
 }
 
@@ -131,10 +131,10 @@ static void test_child_was_forked_ahead_of_need(void **state) {
     await_spares();
     bool is_spare = false;
     pid_t pids[MP__SPARE_MAX];
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         pids[number] = (pid_t)atomic_load(&find_server()->spares[number].pid);
     mp_process *process = start(do_nothing, NULL, 0);
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         is_spare = is_spare || pids[number] == mp_process_pid(process);
     assert_true(is_spare);
     assert_int_equal(end(process), 0);
@@ -145,7 +145,7 @@ static void test_killed_spares_are_replaced(void **state) {
     (void)state;
     assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
     await_spares();
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++) {
         pid_t pid = (pid_t)atomic_load(&find_server()->spares[number].pid);
         kill(pid, SIGKILL);
         MPT_UNTIL(!exists(pid)); /* else it may be one that dies as soon as it was taken */
@@ -231,7 +231,7 @@ static void use_server_and_die(void *arg) {
     struct shared *words = arg;
     MPT_CHECK(end(start(do_nothing, NULL, 0)) == 0);
     await_spares();
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         words->spares[number] = (int)atomic_load(&find_server()->spares[number].pid);
     words->server = find_server_pid();
     kill(getpid(), SIGKILL);
@@ -243,7 +243,7 @@ static void test_server_and_spares_die_with_a_killed_client(void **state) {
     assert_int_equal(mpt_join(mpt_fork(use_server_and_die, words)), -SIGKILL);
     assert_true(words->server > 0);
     MPT_UNTIL(!exists(words->server));
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         MPT_UNTIL(!exists(words->spares[number]));
     mp_shared_free(words);
     mp__recover_all();
@@ -254,7 +254,7 @@ static void use_server_and_exit(void *arg) {
     MPT_CHECK(end(start(do_nothing, NULL, 0)) == 0);
     await_spares();
     words->server = find_server_pid();
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         words->spares[number] = (int)atomic_load(&find_server()->spares[number].pid);
     exit(0);
 }
@@ -264,7 +264,7 @@ static void test_server_and_spares_are_gone_after_exit(void **state) {
     struct shared *words = make_shared();
     assert_int_equal(mpt_join(mpt_fork(use_server_and_exit, words)), 0);
     assert_false(exists(words->server));
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         assert_false(exists(words->spares[number]));
     mp_shared_free(words);
     mp__recover_all();
