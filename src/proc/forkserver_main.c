@@ -48,7 +48,7 @@ static struct {
     size_t capacity;    /* of notes */
     sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
     pid_t pid;          /* the server's own */
-    mp__time filled;    /* when all places were last filled */
+    mp__time filled;    /* when all places were last filled; 0 never */
 } server;
 
 static void ring_bell(void) {
@@ -315,10 +315,18 @@ static void reap_ended(void) {
     }
 }
 
+static unsigned count_idle(void) {
+    unsigned idle = 0;
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+        idle += mp__spare_state(atomic_load(&server.record->spares[number].word)) == MP__SPARE_IDLE;
+    return idle;
+}
+
 /* In a series of starts an empty stock costs more than a large one. */
 static void grow_stock(void) {
     uint32_t stock = atomic_load(&server.record->stock);
-    if (stock < MP__SPARE_MAX && mp__now() - server.filled < SERIES)
+    if (stock < MP__SPARE_MAX && count_idle() <= stock / 4 && server.filled != 0 &&
+        mp__now() - server.filled < SERIES)
         atomic_store(&server.record->stock, 2 * stock);
     MP__POINT("forkserver.grow.stored");
 }

@@ -13,6 +13,7 @@
 #include "mp/shared.h"
 #include "os/child.h"
 #include "reg/recover.h"
+#include "reg/thread.h"
 
 struct shared {
     _Atomic int pid;     /* of the child in question */
@@ -186,9 +187,28 @@ static void test_child_waits_for_its_children(void **state) {
     clean_up();
 }
 
+static _Atomic uint64_t *reference; /* of a slot */
+
+static void join_and_exit(void *arg) {
+    (void)arg;
+    MPT_CHECK(mp__self() != NULL);
+    *reference = mp__member_self();
+    exit(0);
+}
+
+static void test_exit_leaves_the_family(void **state) {
+    (void)state;
+    reference = mp_shared_calloc(1, sizeof *reference);
+    assert_int_equal(mpt_join(mpt_fork(join_and_exit, NULL)), 0);
+    assert_true(*reference != 0);
+    assert_int_equal(mp__member_pid(*reference), 0);
+    mp_shared_free((void *)reference);
+}
+
 MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_exit_terminates_daemons),
                  MPT_EACH_METHOD(test_quick_exit_leaves_no_daemon),
                  MPT_EACH_METHOD(test_exit_waits_for_children),
                  MPT_CASE(test_exit_kills_a_daemon_that_does_not_terminate),
                  MPT_EACH_METHOD(test_child_terminates_its_daemons),
-                 MPT_EACH_METHOD(test_child_waits_for_its_children))
+                 MPT_EACH_METHOD(test_child_waits_for_its_children),
+                 MPT_CASE(test_exit_leaves_the_family))

@@ -131,14 +131,27 @@ static void test_child_was_forked_ahead_of_need(void **state) {
     await_spares();
     bool is_spare = false;
     pid_t pids[MP__SPARE_MAX];
-    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
         pids[number] = (pid_t)atomic_load(&find_server()->spares[number].pid);
     mp_process *process = start(do_nothing, NULL, 0);
-    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
         is_spare = is_spare || pids[number] == mp_process_pid(process);
     assert_true(is_spare);
     assert_int_equal(end(process), 0);
     await_spares();
+}
+
+static void test_stock_follows_demand(void **state) {
+    (void)state;
+    int starts = 0;
+    do
+        assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    while (atomic_load(&find_server()->stock) == MP__SPARE_FEW && ++starts < 100000);
+    assert_true(starts < 100000);
+    MPT_UNTIL(atomic_load(&find_server()->stock) == MP__SPARE_FEW);
+    for (unsigned number = MP__SPARE_FEW; number < MP__SPARE_MAX; number++)
+        MPT_UNTIL(!is_idle(number));
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
 }
 
 static void test_killed_spares_are_replaced(void **state) {
@@ -320,10 +333,9 @@ static void test_stopped_server_does_not_hold_up_joins(void **state) {
 
 MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_start_fails_when_the_preload_does),
-                 MPT_CASE(test_child_was_forked_ahead_of_need),
+                 MPT_CASE(test_child_was_forked_ahead_of_need), MPT_CASE(test_stock_follows_demand),
                  MPT_CASE(test_killed_spares_are_replaced),
-                 MPT_CASE(test_server_is_no_active_child),
-                 MPT_CASE(test_killed_server_is_replaced),
+                 MPT_CASE(test_server_is_no_active_child), MPT_CASE(test_killed_server_is_replaced),
                  MPT_CASE(test_interrupt_does_not_end_the_server),
                  MPT_CASE(test_children_outlive_their_server),
                  MPT_CASE(test_code_of_a_killed_child_is_255_when_its_server_is_gone),

@@ -468,6 +468,35 @@ static void test_threads_start_at_once(void **state) {
         pthread_join(threads[i], NULL);
 }
 
+static void *read_standard_input(void *arg) {
+    (void)arg;
+    return (void *)(intptr_t)getchar();
+}
+
+static bool is_stdin_locked(void) {
+    if (ftrylockfile(stdin) != 0)
+        return true;
+    funlockfile(stdin);
+    return false;
+}
+
+static void test_start_does_not_wait_for_a_reader_of_stdin(void **state) {
+    (void)state;
+    int ends[2];
+    pthread_t reader;
+    void *got;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[0], 0), 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_standard_input, NULL), 0);
+    MPT_UNTIL(is_stdin_locked());
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_int_equal(pthread_join(reader, &got), 0);
+    assert_int_equal((intptr_t)got, 'x');
+    close(ends[0]);
+    close(ends[1]);
+}
+
 MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_code_is_the_targets_value),
                  MPT_EACH_METHOD(test_code_is_a_byte),
                  MPT_EACH_METHOD(test_code_is_0_without_a_target),
@@ -490,6 +519,7 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_code_is_the_targets_value),
                  MPT_EACH_METHOD(test_run_calls_the_target_here),
                  MPT_EACH_METHOD(test_standard_input_is_empty_in_the_child),
                  MPT_EACH_METHOD(test_streams_are_flushed_once),
+                 MPT_EACH_METHOD(test_start_does_not_wait_for_a_reader_of_stdin),
                  MPT_EACH_METHOD(test_parents_atexit_handlers_do_not_run_in_children),
                  MPT_EACH_METHOD(test_active_children_lists_the_living),
                  MPT_EACH_METHOD(test_many_run_at_once),
