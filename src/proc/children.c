@@ -33,6 +33,7 @@ static struct {
     struct child *alive;           /* those not seen to end yet */
     struct child *ended;           /* those that nobody has closed yet */
     unsigned starts_left;          /* until the ended are collected by one */
+    struct child *forgotten[2];    /* lists of our parent's; for leak checkers */
     unsigned used;                 /* bit n: entries[n] is in use */
     struct child entries[ENTRIES]; /* here, since malloc's own pages have to be copied again after
                                       each fork */
@@ -66,19 +67,22 @@ static void give_entry_locked(struct child *entry) {
         free(entry);
 }
 
-static void forget_list(struct child **list) {
-    while (*list) {
-        struct child *child = *list;
-        *list = child->next;
-        mp__sentinel_close(&child->sentinel);
-        give_entry_locked(child);
+/* Only looks: each page that is written is copied. */
+static void close_sentinels(const struct child *list) {
+    for (const struct child *child = list; child; child = child->next) {
+        mp__descriptor_close(child->sentinel.fd);
+        mp__descriptor_close(child->sentinel.child_end);
     }
 }
 
 /* A forked child has no children. Lifelines closed themselves (os). */
 static void forget_children(void) {
-    forget_list(&table.alive);
-    forget_list(&table.ended);
+    close_sentinels(table.alive);
+    close_sentinels(table.ended);
+    table.forgotten[0] = table.alive;
+    table.forgotten[1] = table.ended;
+    table.alive = table.ended = NULL;
+    table.used = table.starts_left = 0;
     unlock();
 }
 

@@ -260,7 +260,9 @@ static int watch_spare(struct child *child, pid_t pid) {
         return 0;
     int code = mp__sentinel_begin(&child->sentinel, pid);
     if (code < 0 && code != -ESRCH)
-        return mp__fail(code, "mp_process_start: no descriptor to watch the child");
+        return mp__fail(code,
+                        "mp_process_start: no descriptor to watch the child: each that runs, or "
+                        "has not been closed, needs one; see RLIMIT_NOFILE (ulimit -n)");
     if (code == 0 && mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0) {
         mp__sentinel_close(&child->sentinel);
         return -ESRCH; /* killed, and its server does not know yet */
