@@ -46,6 +46,8 @@ static mp__member_ref owner_of(const struct lease_shared *lease) {
 }
 
 int mp__lease_make(struct mp__outgoing *out, const void *data, size_t size) {
+    if (size > MP__MESSAGE_MAX_BYTES)
+        return mp__fail(-ENOMEM, "a message of %zu bytes is larger than any shared heap", size);
     uint64_t tail = lease_offset(size) - size - sizeof(struct message_shared);
     struct message_shared *message = mp__message_alloc(size + tail + sizeof(struct lease_shared));
     if (!message)
