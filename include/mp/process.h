@@ -61,7 +61,8 @@ MP_BEGIN_DECLS
  *   context  NULL: the default one
  *   options  NULL: no target
  *   returns  0; MP_EINVAL: out is NULL, arg is NULL with a size, daemon is none of the three, more
- *            than 60 connections, a target of no loaded object, an MP_THREAD context; -ENOMEM
+ *            than 60 connections, a target of no loaded object, an MP_THREAD context or what is
+ *            no context; -ENOMEM
  *   owns     the caller: mp_process_close
  *   python   Process() */
 int mp_process_new(mp_process **out, mp_context *context, const mp_process_options *options);
@@ -94,7 +95,8 @@ int mp_process_run(mp_process *process);
 int mp_process_join(mp_process *process, double timeout);
 
 /* Send it SIGTERM, SIGKILL or SIGINT. After its end nothing is done; nobody else is ever hit.
- *   returns  0; MP_ESTATE: not started; MP_EFOREIGN: no child of this process; MP_EINVAL
+ *   returns  0; MP_ESTATE: not started; MP_EFOREIGN: no child of this process; MP_EINVAL; -EPERM:
+ *            it runs as another user, to whom this one may not send
  *   python   Process.terminate(), kill(), interrupt() */
 int mp_process_terminate(mp_process *process);
 int mp_process_kill(mp_process *process);

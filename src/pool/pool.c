@@ -14,6 +14,7 @@
 #include "os/cpu.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
+#include "proc/context.h"
 #include "proc/process.h"
 #include "reg/holding.h"
 #include "shm/heap.h"
@@ -89,6 +90,9 @@ static const char *find_fault(const mp_pool_options *options) {
 static int check_options(mp_pool **out, mp_context *context, const mp_pool_options *options) {
     if (!out)
         return mp__fail(MP_EINVAL, "mp_pool_new: out is NULL");
+    int code = mp__context_check(context, "mp_pool_new");
+    if (code < 0)
+        return code;
     if (context && context == mp_get_context(MP_THREAD))
         return mp__fail(MP_EINVAL,
                         "mp_pool_new: a pool of threads (MP_THREAD) is not supported yet");

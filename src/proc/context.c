@@ -78,6 +78,14 @@ mp_start_method mp_get_start_method(bool allow_none) {
     return method;
 }
 
+int mp__context_check(const mp_context *context, const char *function) {
+    for (int method = MP_DEFAULT; method <= MP_THREAD; method++)
+        if (!context || context == &contexts[method])
+            return 0;
+    return mp__fail(MP_EINVAL, "%s: %p is no context; mp_get_context gives them, or take NULL",
+                    function, (const void *)context);
+}
+
 mp_start_method mp__context_method(const mp_context *context) {
     return context && context->method != MP_DEFAULT ? context->method : mp_get_start_method(false);
 }
@@ -128,7 +136,8 @@ char *mp__context_executable(void) {
 }
 
 static struct mp__preload *make_preload(size_t arg_size) {
-    struct mp__preload *preload = calloc(1, sizeof *preload + arg_size);
+    struct mp__preload *preload =
+        arg_size <= PTRDIFF_MAX ? calloc(1, sizeof *preload + arg_size) : NULL;
     if (preload)
         preload->arg_size = arg_size;
     return preload;

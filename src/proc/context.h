@@ -11,6 +11,9 @@ struct mp_context {
     const char *prefix;     /* of the names of its processes: "Spawn" + "Process" */
 };
 
+/* Is it NULL or one that mp_get_context gave? Else MP_EINVAL. */
+int mp__context_check(const mp_context *context, const char *function);
+
 /* The method that a context (NULL: the default one) starts with, never MP_DEFAULT; fixes the
  * default. */
 mp_start_method mp__context_method(const mp_context *context);

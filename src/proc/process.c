@@ -78,6 +78,8 @@ int mp__process_set_part(struct process_shared *process, enum mp__process_part p
                          const void *data, size_t size) {
     if (!is_private(process) && !mp__self())
         return -ENOMEM;
+    if (size > PTRDIFF_MAX)
+        return mp__fail(-ENOMEM, "a copy of %zu bytes", size);
     char *copy = is_private(process) ? mp__current_alloc(size + 1) : mp__heap_alloc(size + 1);
     if (!copy)
         return -ENOMEM;
@@ -96,9 +98,13 @@ void mp__process_free_parts(struct process_shared *process) {
         free_bytes(process, atomic_exchange(&process->parts[part].data, NULL));
 }
 
-static int check_options(mp_process **out, const mp_process_options *options) {
+static int check_options(mp_process **out, const mp_context *context,
+                         const mp_process_options *options) {
     if (!out)
         return mp__fail(MP_EINVAL, "mp_process_new: out is NULL");
+    int code = mp__context_check(context, "mp_process_new");
+    if (code < 0)
+        return code;
     if (options->arg_size > 0 && !options->arg)
         return mp__fail(MP_EINVAL, "mp_process_new: the argument of %zu bytes is NULL",
                         options->arg_size);
@@ -215,7 +221,7 @@ static int make_object(mp_process **out, mp_context *context, const mp_process_o
     static const mp_process_options nothing;
     options = options ? options : &nothing;
     size_t connection_count = 0;
-    int code = check_options(out, options);
+    int code = check_options(out, context, options);
     if (code == 0)
         code = count_connections(options, &connection_count);
     if (code < 0)
