@@ -1,131 +1,60 @@
-/* Wrong pointers for every public call that takes an object: a code and a sentence, never a crash.
+/* Wrong objects for every public call that takes one: a code and a sentence, never a crash.
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 
-#include "base/fail.h"
-#include "mp/connection.h"
-#include "mp/pool.h"
-#include "mp/process.h"
-#include "mp/queue.h"
-#include "mp/shared.h"
-#include "mp/sync.h"
+#include "arguments.h"
 
-static char buffer[16];
-static size_t size;
-static void *data;
-static int number;
-
-static bool always(void *arg) {
-    (void)arg;
-    return true;
+/* Calls that give no code: nothing, no, none, not there. */
+static void expect_nothing(void *at) {
+    MPT_CHECK(!mp_lock_locked(at) && !mp_event_is_set(at));
+    MPT_CHECK(mp_barrier_parties(at) == 0 && mp_barrier_n_waiting(at) == 0);
+    (void)mp_barrier_broken(at);
+    MPT_CHECK(!mp_value_data(at) && mp_value_size(at) == 0 && mp_value_typecode(at) == 0);
+    MPT_CHECK(!mp_value_get_lock(at) && !mp_array_get_lock(at) && !mp_array_data(at));
+    MPT_CHECK(mp_array_length(at) == 0 && mp_array_item_size(at) == 0 &&
+              mp_array_typecode(at) == 0);
+    MPT_CHECK(mp_connection_closed(at) && !mp_connection_readable(at) &&
+              !mp_connection_writable(at));
+    MPT_CHECK(mp_queue_empty(at) && !mp_queue_full(at));
+    MPT_CHECK(!mp_message_data(at) && mp_message_size(at) == 0);
+    MPT_CHECK(!mp_process_is_alive(at) && mp_process_pid(at) == 0 && !mp_process_daemon(at) &&
+              !mp_process_name(at));
+    MPT_CHECK(!mp_async_result_ready(at) && mp_async_result_detail(at)[0] == '\0');
 }
 
-static int item(const void *in, void *out, void *state) {
-    (void)in, (void)out, (void)state;
-    return 0;
+static void free_as_everything(void *at) {
+    mp_lock_free(at);
+    mp_semaphore_free(at);
+    mp_condition_free(at);
+    mp_event_free(at);
+    mp_barrier_free(at);
+    mp_value_free(at);
+    mp_array_free(at);
+    mp_connection_free(at);
+    mp_queue_free(at);
+    mp_message_free(at);
+    mp_pool_free(at);
+    mp_async_result_free(at);
 }
-
-static int task(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)reply, (void)state;
-    return 0;
-}
-
-static int wait_for(mp_waitable waitable, double time) {
-    return mp_wait(&waitable, 1, time);
-}
-
-/* CALL(name, what it does with the object `at` and the timeout `time`) */
-#define CALLS                                                                            \
-    CALL(mp_lock_acquire, mp_lock_acquire(at, time))                                     \
-    CALL(mp_lock_release, mp_lock_release(at))                                           \
-    CALL(mp_semaphore_acquire, mp_semaphore_acquire(at, time))                           \
-    CALL(mp_semaphore_release, mp_semaphore_release(at, 1))                              \
-    CALL(mp_semaphore_value, mp_semaphore_value(at))                                     \
-    CALL(mp_condition_acquire, mp_condition_acquire(at, time))                           \
-    CALL(mp_condition_release, mp_condition_release(at))                                 \
-    CALL(mp_condition_wait, mp_condition_wait(at, time))                                 \
-    CALL(mp_condition_wait_for, mp_condition_wait_for(at, always, NULL, time))           \
-    CALL(mp_condition_notify, mp_condition_notify(at, 1))                                \
-    CALL(mp_condition_notify_all, mp_condition_notify_all(at))                           \
-    CALL(mp_event_set, mp_event_set(at))                                                 \
-    CALL(mp_event_clear, mp_event_clear(at))                                             \
-    CALL(mp_event_wait, mp_event_wait(at, time))                                         \
-    CALL(mp_barrier_wait, mp_barrier_wait(at, time))                                     \
-    CALL(mp_barrier_reset, mp_barrier_reset(at))                                         \
-    CALL(mp_barrier_abort, mp_barrier_abort(at))                                         \
-    CALL(mp_queue_put, mp_queue_put(at, "x", 1, time))                                   \
-    CALL(mp_queue_get, mp_queue_get(at, buffer, 16, &size, time))                        \
-    CALL(mp_queue_get_alloc, mp_queue_get_alloc(at, &data, &size, time))                 \
-    CALL(mp_queue_put_many, mp_queue_put_many(at, &(mp_bytes){"x", 1}, 1, &size, time))  \
-    CALL(mp_queue_get_many, mp_queue_get_many(at, (mp_message **)&data, 1, &size, time)) \
-    CALL(mp_queue_get_message, mp_queue_get_message(at, (mp_message **)&data, time))     \
-    CALL(mp_queue_close, mp_queue_close(at))                                             \
-    CALL(mp_queue_join_thread, mp_queue_join_thread(at))                                 \
-    CALL(mp_queue_cancel_join_thread, mp_queue_cancel_join_thread(at))                   \
-    CALL(mp_queue_task_done, mp_queue_task_done(at))                                     \
-    CALL(mp_queue_join, mp_queue_join(at, time))                                         \
-    CALL(mp_connection_send_bytes, mp_connection_send_bytes(at, "x", 1, time))           \
-    CALL(mp_connection_recv_bytes, mp_connection_recv_bytes(at, &data, &size, 0, time))  \
-    CALL(mp_connection_recv_bytes_into,                                                  \
-         mp_connection_recv_bytes_into(at, buffer, 16, &size, time))                     \
-    CALL(mp_connection_poll, mp_connection_poll(at, time))                               \
-    CALL(mp_connection_fileno, mp_connection_fileno(at))                                 \
-    CALL(mp_connection_close, mp_connection_close(at))                                   \
-    CALL(mp_connection_send_handle, mp_connection_send_handle(at, 0, time))              \
-    CALL(mp_connection_recv_handle, mp_connection_recv_handle(at, &number, time))        \
-    CALL(mp_wait_connection, wait_for(MP_WAIT_CONNECTION(at), time))                     \
-    CALL(mp_wait_queue, wait_for(MP_WAIT_QUEUE(at), time))                               \
-    CALL(mp_value_copy, mp_value_copy((mp_value **)&data, at))                           \
-    CALL(mp_array_get, mp_array_get(at, 0, buffer))                                      \
-    CALL(mp_array_set, mp_array_set(at, 0, buffer))                                      \
-    CALL(mp_array_copy, mp_array_copy((mp_array **)&data, at))                           \
-    CALL(mp_process_start, mp_process_start(at))                                         \
-    CALL(mp_process_run, mp_process_run(at))                                             \
-    CALL(mp_process_join, mp_process_join(at, time))                                     \
-    CALL(mp_process_terminate, mp_process_terminate(at))                                 \
-    CALL(mp_process_kill, mp_process_kill(at))                                           \
-    CALL(mp_process_interrupt, mp_process_interrupt(at))                                 \
-    CALL(mp_process_exitcode, mp_process_exitcode(at, &number))                          \
-    CALL(mp_process_sentinel, mp_process_sentinel(at))                                   \
-    CALL(mp_process_set_daemon, mp_process_set_daemon(at, true))                         \
-    CALL(mp_process_set_name, mp_process_set_name(at, "x"))                              \
-    CALL(mp_process_authkey, mp_process_authkey(at, NULL, 0, &size))                     \
-    CALL(mp_process_set_authkey, mp_process_set_authkey(at, "x", 1))                     \
-    CALL(mp_pool_map, mp_pool_map(at, item, buffer, 1, 1, NULL, 0, NULL))                \
-    CALL(mp_pool_apply, mp_pool_apply(at, task, NULL, 0, NULL, 0, NULL))                 \
-    CALL(mp_pool_close, mp_pool_close(at))                                               \
-    CALL(mp_pool_terminate, mp_pool_terminate(at))                                       \
-    CALL(mp_pool_join, mp_pool_join(at, time))
-
-#define CALL(name, call)                            \
-    static int call_##name(void *at, double time) { \
-        (void)time;                                 \
-        return (call);                              \
-    }
-CALLS
-#undef CALL
-
-static const struct row {
-    const char *name;
-    int (*call)(void *at, double time);
-} rows[] = {
-#define CALL(name, call) {#name, call_##name},
-    CALLS
-#undef CALL
-};
 
 static void expect_refusals(void *at, const char *what) {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        mp__fail(0, "%s", "");
-        int code = rows[i].call(at, 0);
-        if (code == MP_EINVAL && mp_error_detail()[0])
-            continue;
-        fprintf(stderr, "%s, %s: %d, %s\n", rows[i].name, what, code, mp_error_detail());
-        mpt_die(__FILE__, __LINE__, "MP_EINVAL with a detail");
-    }
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        expect_row(&rows[i], at, 0, MP_EINVAL, what);
+    expect_nothing(at);
+    free_as_everything(at);
+}
+
+static void make_live(void) {
+    MPT_OK(mp_queue_new(&live_queue, NULL, 0));
+    MPT_OK(mp_raw_value_new(&live_raw, NULL, 'i', NULL));
+}
+
+static void free_live(void) {
+    mp_queue_free(live_queue);
+    mp_value_free(live_raw);
 }
 
 static void test_calls_refuse_what_is_no_object(void **state) {
@@ -134,6 +63,7 @@ static void test_calls_refuse_what_is_no_object(void **state) {
     void *block = calloc(1, 256);
     expect_refusals(NULL, "NULL before there is an arena");
     void *shared = mp_shared_calloc(1, 256);
+    make_live();
     expect_refusals(NULL, "NULL");
     expect_refusals((void *)1, "address 1");
     expect_refusals((void *)(UINTPTR_MAX - 7), "the last address");
@@ -143,24 +73,92 @@ static void test_calls_refuse_what_is_no_object(void **state) {
     expect_refusals((char *)shared + 3, "an odd place in a shared block");
     mp_shared_free(shared);
     expect_refusals(shared, "freed shared memory");
+    free_live();
     free(block);
+}
+
+/* One of each kind. */
+static struct object {
+    const char *noun; /* as in the rows */
+    void *at;
+} objects[] = {{"lock", NULL},    {"semaphore", NULL},  {"condition", NULL}, {"event", NULL},
+               {"barrier", NULL}, {"queue", NULL},      {"message", NULL},   {"value", NULL},
+               {"array", NULL},   {"connection", NULL}, {"process", NULL},   {"pool", NULL},
+               {"result", NULL}};
+static mp_connection *other_end;
+#define OBJECT_COUNT (sizeof objects / sizeof objects[0])
+
+static void make_objects(void) {
+    struct object *next = objects;
+    make_live();
+    MPT_OK(mp_lock_new((mp_lock **)&next++->at, NULL));
+    MPT_OK(mp_semaphore_new((mp_semaphore **)&next++->at, NULL, 1));
+    MPT_OK(mp_condition_new((mp_condition **)&next++->at, NULL, NULL));
+    MPT_OK(mp_event_new((mp_event **)&next++->at, NULL));
+    MPT_OK(mp_barrier_new((mp_barrier **)&next++->at, NULL, 2, NULL));
+    MPT_OK(mp_joinable_queue_new((mp_queue **)&next++->at, NULL, 0));
+    MPT_OK(mp_message_new((mp_message **)&next++->at, 10));
+    MPT_OK(mp_value_new((mp_value **)&next++->at, NULL, 'i', NULL, NULL));
+    MPT_OK(mp_array_new((mp_array **)&next++->at, NULL, 'i', 4, NULL, NULL));
+    MPT_OK(mp_pipe_new((mp_connection **)&next++->at, &other_end, NULL, true));
+    MPT_OK(mp_process_new((mp_process **)&next++->at, NULL, NULL));
+    MPT_OK(mp_pool_new((mp_pool **)&next++->at, NULL, &(mp_pool_options){.processes = 1}));
+    mp_pool *pool = next[-1].at;
+    MPT_OK(mp_pool_apply_async((mp_async_result **)&next->at, pool, task, NULL, 0, NULL));
+    MPT_OK(mp_async_result_wait(next++->at, 20));
+    MPT_CHECK(next == objects + OBJECT_COUNT);
+}
+
+static void free_objects(void) {
+    for (struct object *object = objects + OBJECT_COUNT; object-- > objects;)
+        if (strcmp(object->noun, "process") == 0)
+            MPT_OK(mp_process_close(object->at));
+        else
+            free_as_everything(object->at);
+    mp_connection_free(other_end);
+    free_live();
+}
+
+static void test_calls_refuse_objects_of_another_kind(void **state) {
+    (void)state;
+    make_objects();
+    for (size_t i = 0; i < OBJECT_COUNT; i++)
+        for (size_t row = 0; row < ROW_COUNT; row++)
+            if (!is_about(&rows[row], objects[i].noun))
+                expect_row(&rows[row], objects[i].at, 0, MP_EINVAL, objects[i].noun);
+    free_objects();
+}
+
+static void *object_of(const struct row *row) {
+    for (size_t i = 0; i < OBJECT_COUNT; i++)
+        if (is_about(row, objects[i].noun))
+            return objects[i].at;
+    mpt_die(__FILE__, __LINE__, row->name);
+}
+
+static void test_calls_refuse_a_timeout_that_is_no_number(void **state) {
+    (void)state;
+    make_objects();
+    mp_condition *condition = objects[2].at;
+    MPT_OK(mp_condition_acquire(condition, MP_FOREVER));
+    for (size_t row = 0; row < ROW_COUNT; row++)
+        if (strstr(rows[row].text, "time)"))
+            expect_row(&rows[row], object_of(&rows[row]), NAN, MP_EINVAL, "NaN");
+    MPT_OK(mp_condition_release(condition));
+    free_objects();
 }
 
 static void test_calls_refuse_objects_that_were_freed(void **state) {
     (void)state;
-    mp_lock *lock;
-    mp_queue *queue;
-    MPT_OK(mp_lock_new(&lock, NULL));
-    mp_lock_free(lock);
-    expect_refusals(lock, "a freed lock");
-    MPT_OK(mp_queue_new(&queue, NULL, 0));
-    mp_queue_free(queue);
-    expect_refusals(queue, "a freed queue");
-    mp_process *process;
-    MPT_OK(mp_process_new(&process, NULL, NULL));
-    MPT_OK(mp_process_close(process));
-    expect_refusals(process, "a closed process");
+    make_objects();
+    free_objects();
+    live_queue = NULL;
+    live_raw = NULL;
+    for (size_t i = 0; i < OBJECT_COUNT; i++)
+        expect_refusals(objects[i].at, objects[i].noun);
 }
 
 MPT_PROCESS_MAIN(MPT_CASE(test_calls_refuse_what_is_no_object),
+                 MPT_CASE(test_calls_refuse_objects_of_another_kind),
+                 MPT_CASE(test_calls_refuse_a_timeout_that_is_no_number),
                  MPT_CASE(test_calls_refuse_objects_that_were_freed))
