@@ -119,6 +119,7 @@ static int use_queue(void) {
     for (int i = 0; i < 10; i++)
         MPT_TRY(mp_queue_task_done(queue));
     MPT_TRY(mp_queue_join(queue, 1));
+    MPT_TRY(mp_queue_close(queue));
 done:
     mp_queue_free(queue);
     return code;
@@ -191,6 +192,10 @@ static int use_wait(void) {
     MPT_TRY(mp_queue_new(&queue, NULL, 0));
     MPT_TRY(mp_queue_new(&other, NULL, 0));
     mp_waitable list[] = {MP_WAIT_CONNECTION(a), MP_WAIT_QUEUE(queue), MP_WAIT_QUEUE(other)};
+    mp_waitable many[20];
+    for (int i = 0; i < 20; i++)
+        many[i] = list[0];
+    MPT_TRY(mp_wait(many, 20, 0));
     MPT_TRY(mp_wait(list, 3, 0.01));
     MPT_TRY(mp_wait(list + 1, 2, 0.01));
     MPT_TRY(mp_queue_put(other, "x", 1, MP_FOREVER));
@@ -200,6 +205,16 @@ done:
     mp_connection_free(b);
     mp_queue_free(queue);
     mp_queue_free(other);
+    return code;
+}
+
+/* Of this process alone. */
+static int use_choices(void) {
+    int code = 0;
+    MPT_TRY(mp_set_executable("/nonexistent/program"));
+    MPT_TRY(mp_set_executable(NULL));
+done:
+    MPT_CHECK(mp_set_executable(NULL) == 0);
     return code;
 }
 
@@ -221,6 +236,7 @@ FAILURES(queue)
 FAILURES(batches)
 FAILURES(pipe)
 FAILURES(wait)
+FAILURES(choices)
 
 MPT_PROCESS_MAIN(
     MPT_CASE(test_memory_copes_when_libc_fails), MPT_CASE(test_memory_goes_on_when_interrupted),
@@ -232,4 +248,5 @@ MPT_PROCESS_MAIN(
     MPT_CASE(test_queue_goes_on_when_interrupted), MPT_CASE(test_batches_copes_when_libc_fails),
     MPT_CASE(test_batches_goes_on_when_interrupted), MPT_CASE(test_pipe_copes_when_libc_fails),
     MPT_CASE(test_pipe_goes_on_when_interrupted), MPT_CASE(test_wait_copes_when_libc_fails),
-    MPT_CASE(test_wait_goes_on_when_interrupted))
+    MPT_CASE(test_wait_goes_on_when_interrupted), MPT_CASE(test_choices_copes_when_libc_fails),
+    MPT_CASE(test_choices_goes_on_when_interrupted))

@@ -36,6 +36,8 @@ static int run_process(const mp_process_options *options) {
     int code = 0;
     mp_process *process = NULL;
     MPT_TRY(mp_process_new(&process, mpt_context(), options));
+    MPT_TRY(mp_process_set_name(process, "renamed"));
+    MPT_TRY(mp_process_set_authkey(process, "key", 3));
     MPT_TRY(mp_process_start(process));
     return join_and_close(process);
 done:
