@@ -80,10 +80,13 @@ int mp__futex_wait_any(const struct mp__wait_word *list, size_t count, mp__time 
             (struct waitv_entry){list[i].expected, (uintptr_t)list[i].word, WAITV_32_BIT, 0};
     struct waitv_timespec until = {deadline / MP__SECOND, deadline % MP__SECOND};
     int result;
-    do
-        result = result_of(syscall(SYS_futex_waitv, entries, (unsigned)count, 0,
-                                   deadline == MP__NEVER ? NULL : &until, 1 /* CLOCK_MONOTONIC */));
-    while (result == -EINTR);
+    do {
+        long got = syscall(SYS_futex_waitv, entries, (unsigned)count, 0,
+                           deadline == MP__NEVER ? NULL : &until, 1 /* CLOCK_MONOTONIC */);
+        if (got < 0 && (errno == ENOSYS || errno == EPERM)) /* a sandbox since we asked */
+            return mp__futex_poll(list, count, deadline);
+        result = result_of(got);
+    } while (result == -EINTR);
     return result;
 }
 

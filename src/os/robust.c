@@ -96,6 +96,10 @@ RACES_WITH_INIT bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_
     return value & OWNER_MASK;
 }
 
+RACES_WITH_INIT bool mp__robust_has_changed(const struct mp__wait_word *watched) {
+    return __atomic_load_n((uint32_t *)watched->word, __ATOMIC_ACQUIRE) != watched->expected;
+}
+
 #else
 
 /* POSIX can only try to take it. What the dead left is made consistent and let go, so that all
@@ -114,6 +118,11 @@ bool mp__robust_is_held(struct mp__robust *mutex) {
 bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out) {
     (void)mutex;
     (void)out;
+    return false;
+}
+
+bool mp__robust_has_changed(const struct mp__wait_word *watched) {
+    (void)watched;
     return false;
 }
 

@@ -32,5 +32,6 @@ bool mp__robust_is_held(struct mp__robust *mutex);
 /* A word to sleep on until the holder of a life mark ends: the kernel then changes it and wakes one
  * sleeper, who has to wake the others. false: it has ended, or the system has no such word. */
 bool mp__robust_watch(struct mp__robust *mutex, struct mp__wait_word *out);
+bool mp__robust_has_changed(const struct mp__wait_word *watched); /* that word, since then */
 
 #endif

@@ -173,7 +173,7 @@ static bool watch_owner(uint32_t owner, struct mp__wait_word *out) {
 /* The kernel wakes one: of those who wait for other things of the same process it knows nothing. */
 static int wait_watching(const struct mp__wait_word words[2], mp__time until) {
     int code = mp__futex_wait_any(words, 2, until);
-    if (atomic_load(words[1].word) != words[1].expected)
+    if (mp__robust_has_changed(&words[1]))
         mp__futex_wake(words[1].word, MP__WAKE_ALL);
     return code;
 }
