@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mp/pickle.h"
+#include "os/sanitizer.h"
 
 #define SKIPPED 77
 
