@@ -100,6 +100,11 @@ static void test_start_says_what_to_add_when_freeze_support_was_not_called(void 
     assert_int_equal(mpt_join(mpt_fork(run_program, (void *)PROGRAM("unfrozen"))), 0);
 }
 
+static void test_freeze_support_says_when_the_program_cannot_be_opened(void **state) {
+    (void)state;
+    assert_int_equal(mpt_join(mpt_fork(run_program, (void *)PROGRAM("unopened"))), 0);
+}
+
 static void run_with_junk(void *order) {
     execl(PROGRAM("frozen"), "frozen", "--multiprocessing-fork", order, (char *)NULL);
     _exit(126);
@@ -253,7 +258,8 @@ static void test_start_fails_without_descriptors(void **state) {
     assert_int_equal(end(process), 0);
 }
 
-MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_function_of_a_loaded_object_runs),
+MPT_PROCESS_MAIN(MPT_CASE(test_freeze_support_says_when_the_program_cannot_be_opened),
+                 MPT_EACH_METHOD(test_function_of_a_loaded_object_runs),
                  MPT_CASE(test_start_fails_when_the_program_is_another_build),
                  MPT_CASE(test_start_fails_when_the_address_is_taken),
                  MPT_CASE(test_start_fails_when_the_program_ends_without_freeze_support),
