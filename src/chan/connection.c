@@ -10,6 +10,7 @@
 #include "base/point.h"
 #include "chan/pipe.h"
 #include "chan/record.h"
+#include "chan/stream.h"
 #include "chan/transfer.h"
 #include "os/descriptor.h"
 #include "reg/member.h"
@@ -43,7 +44,7 @@ static int begin_call(struct call *call, mp_connection *connection, double timeo
 static int begin_send(struct call *call, mp_connection *connection, double timeout,
                       const char *name) {
     int code = begin_call(call, connection, timeout, name);
-    if (code == 0 && !call->connection->out)
+    if (code == 0 && !mp__connection_is_stream(connection) && !call->connection->out)
         return mp__fail(MP_EINVAL, "%s: this end of the pipe only receives", name);
     return code;
 }
@@ -51,7 +52,7 @@ static int begin_send(struct call *call, mp_connection *connection, double timeo
 static int begin_receive(struct call *call, mp_connection *connection, double timeout,
                          const char *name) {
     int code = begin_call(call, connection, timeout, name);
-    if (code == 0 && !call->connection->in)
+    if (code == 0 && !mp__connection_is_stream(connection) && !call->connection->in)
         return mp__fail(MP_EINVAL, "%s: this end of the pipe only sends", name);
     return code;
 }
@@ -162,6 +163,8 @@ static int send_item(const struct call *call, const struct mp__outgoing *message
 
 int mp_connection_send_bytes(mp_connection *connection, const void *data, size_t size,
                              double timeout) {
+    if (mp__connection_is_stream(connection) && (data || size == 0))
+        return mp__stream_send(connection, data, size, timeout, "mp_connection_send_bytes");
     struct call call;
     int code = begin_send(&call, connection, timeout, "mp_connection_send_bytes");
     if (code < 0)
@@ -185,6 +188,8 @@ int mp_connection_send_handle(mp_connection *connection, int fd, double timeout)
         return code;
     if (fd < 0 || fcntl(fd, F_GETFD) < 0)
         return mp__fail(-EBADF, "%s: descriptor %d", call.name, fd);
+    if (mp__connection_is_stream(connection))
+        return mp__stream_send_handle(connection, fd, timeout, call.name);
     struct mp__outgoing message = {MP__RECORD_HANDLE, NULL, sizeof(uint64_t)};
     return send_item(&call, &message, fd);
 }
@@ -269,6 +274,14 @@ static int take_bytes(const struct call *call, struct mp__reader *reader, void *
     return mp__intake_take(arg, reader);
 }
 
+/* Over a socket the call begins once more, there. */
+static int receive_message(const struct call *call, struct mp__intake *intake, double timeout) {
+    mp_connection *connection = (mp_connection *)call->connection;
+    if (mp__connection_is_stream(connection))
+        return mp__stream_receive(connection, intake, timeout, call->name);
+    return receive_item(call, take_bytes, intake);
+}
+
 int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *size, size_t max_size,
                              double timeout) {
     struct call call;
@@ -278,7 +291,7 @@ int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *siz
     if (!data || !size)
         return mp__fail(MP_EINVAL, "%s: data or size is NULL", call.name);
     struct mp__intake intake = {MP__INTAKE_ALLOC, NULL, max_size ? max_size : UINT64_MAX};
-    code = receive_item(&call, take_bytes, &intake);
+    code = receive_message(&call, &intake, timeout);
     if (code < 0)
         return code;
     mp__intake_finish(&intake);
@@ -296,7 +309,7 @@ int mp_connection_recv_bytes_into(mp_connection *connection, void *buffer, size_
     if (!buffer && capacity > 0)
         return mp__fail(MP_EINVAL, "%s: buffer is NULL, but capacity is %zu", call.name, capacity);
     struct mp__intake intake = {MP__INTAKE_INTO, buffer, capacity};
-    code = receive_item(&call, take_bytes, &intake);
+    code = receive_message(&call, &intake, timeout);
     if (code == 0)
         mp__intake_finish(&intake);
     if (size && (code == 0 || code == MP_ETOOSHORT))
@@ -322,6 +335,8 @@ int mp_connection_recv_handle(mp_connection *connection, int *fd, double timeout
         return code;
     if (!fd)
         return mp__fail(MP_EINVAL, "%s: fd is NULL", call.name);
+    if (mp__connection_is_stream(connection))
+        return mp__stream_receive_handle(connection, fd, timeout, call.name);
     int got;
     do
         code = receive_item(&call, take_handle, &got);
@@ -339,6 +354,8 @@ int mp_connection_poll(mp_connection *connection, double timeout) {
     int code = begin_receive(&call, connection, timeout, "mp_connection_poll");
     if (code < 0)
         return code;
+    if (mp__connection_is_stream(connection))
+        return mp__stream_poll(connection, timeout, call.name);
     code = mp__connection_wait(call.connection, call.socket, call.deadline);
     if (code == MP_ETIMEDOUT)
         return 0;
@@ -349,7 +366,7 @@ int mp_connection_poll(mp_connection *connection, double timeout) {
 int mp_connection_fileno(mp_connection *connection) {
     int descriptor = mp__connection_check(connection, "mp_connection_fileno");
     struct connection_shared *shared = (struct connection_shared *)connection;
-    if (descriptor < 0 || !shared->in)
+    if (descriptor < 0 || mp__connection_is_stream(connection) || !shared->in)
         return descriptor;
     atomic_store(&shared->is_watched, 1);
     int code = mp__channel_is_empty(shared->in) ? mp__token_settle(shared, descriptor, true, 0) : 0;

@@ -9,6 +9,7 @@
 #include "base/point.h"
 #include "chan/connection.h"
 #include "chan/local.h"
+#include "chan/stream.h"
 #include "os/descriptor.h"
 #include "reg/holding.h"
 #include "reg/recover.h"
@@ -83,12 +84,23 @@ fail:
     return code;
 }
 
+/* Is it a connection, over shared memory or over a socket? */
+static bool is_connection(const mp_connection *connection) {
+    return mp__kind_is(connection, MP__KIND_CONNECTION) || mp__connection_is_stream(connection);
+}
+
+/* What this process knows of it; NULL: nothing. */
+static struct mp__local *entry_of(const mp_connection *connection) {
+    const struct connection_shared *pipe = (const void *)connection;
+    const struct stream_shared *stream = (const void *)connection;
+    return mp__local_find(connection,
+                          mp__connection_is_stream(connection) ? stream->serial : pipe->serial);
+}
+
 int mp__connection_check(const mp_connection *connection, const char *function) {
-    const struct connection_shared *shared = (const void *)connection;
-    int code = mp__kind_check(shared, MP__KIND_CONNECTION, function, "connection");
-    if (code < 0)
-        return code;
-    const struct mp__local *entry = mp__local_find(shared, shared->serial);
+    if (!is_connection(connection))
+        return mp__kind_refuse(connection, MP__KIND_CONNECTION, function, "connection");
+    const struct mp__local *entry = entry_of(connection);
     if (!entry)
         return mp__fail(MP_ENOTPASSED,
                         "%s: this process was not given connection %p; name it in the options of "
@@ -106,8 +118,11 @@ int mp__connection_descriptor(const mp_connection *connection) {
 }
 
 int mp__connection_adopt(mp_connection *connection, int descriptor) {
-    struct connection_shared *shared = (struct connection_shared *)connection;
-    struct mp__local *entry = mp__local_add(shared, shared->serial, descriptor);
+    const struct connection_shared *pipe = (const void *)connection;
+    const struct stream_shared *stream = (const void *)connection;
+    bool is_stream = mp__connection_is_stream(connection);
+    struct mp__local *entry =
+        mp__local_add(connection, is_stream ? stream->serial : pipe->serial, descriptor);
     if (!entry)
         return -ENOMEM;
     int old = atomic_exchange(&entry->value, descriptor);
@@ -122,6 +137,8 @@ static void close_end(struct connection_shared *end, struct mp__local *entry) {
     if (descriptor < 0)
         return;
     mp__descriptor_close(descriptor);
+    if (mp__connection_is_stream((mp_connection *)end))
+        return;
     atomic_fetch_add(&end->close_count, 1);
     MP__POINT("pipe.close.counted");
 }
@@ -131,7 +148,7 @@ int mp_connection_close(mp_connection *connection) {
     int descriptor = mp__connection_check(connection, "mp_connection_close");
     if (descriptor < 0)
         return descriptor == MP_ECLOSED ? 0 : descriptor;
-    close_end(shared, mp__local_find(shared, shared->serial));
+    close_end(shared, entry_of(connection));
     return 0;
 }
 
@@ -203,7 +220,20 @@ static bool free_end(struct connection_shared *end, struct thread_shared *self) 
     return true;
 }
 
+static void free_stream(mp_connection *connection, struct thread_shared *self) {
+    struct stream_shared *stream = (struct stream_shared *)connection;
+    (void)mp_connection_close(connection);
+    mp__local_remove(stream, stream->serial);
+    mp__stream_free(stream, self);
+}
+
 void mp_connection_free(mp_connection *connection) {
+    if (mp__connection_is_stream(connection)) {
+        struct thread_shared *me = mp__self();
+        if (me)
+            free_stream(connection, me);
+        return;
+    }
     struct connection_shared *shared = (struct connection_shared *)connection;
     struct thread_shared *self = mp__kind_is(shared, MP__KIND_CONNECTION) ? mp__self() : NULL;
     if (!self)
@@ -220,19 +250,20 @@ void mp_connection_free(mp_connection *connection) {
 }
 
 bool mp_connection_closed(const mp_connection *connection) {
-    const struct connection_shared *shared = (const void *)connection;
-    if (!mp__kind_is(shared, MP__KIND_CONNECTION))
+    if (!is_connection(connection))
         return true;
-    const struct mp__local *entry = mp__local_find(shared, shared->serial);
+    const struct mp__local *entry = entry_of(connection);
     return !entry || atomic_load(&entry->value) < 0;
 }
 
 bool mp_connection_readable(const mp_connection *connection) {
     const struct connection_shared *shared = (const void *)connection;
-    return mp__kind_is(shared, MP__KIND_CONNECTION) && shared->in;
+    return mp__connection_is_stream(connection) ||
+           (mp__kind_is(shared, MP__KIND_CONNECTION) && shared->in);
 }
 
 bool mp_connection_writable(const mp_connection *connection) {
     const struct connection_shared *shared = (const void *)connection;
-    return mp__kind_is(shared, MP__KIND_CONNECTION) && shared->out;
+    return mp__connection_is_stream(connection) ||
+           (mp__kind_is(shared, MP__KIND_CONNECTION) && shared->out);
 }

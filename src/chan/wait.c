@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "chan/pipe.h"
 #include "chan/queue.h"
+#include "chan/stream.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
 
@@ -52,7 +53,8 @@ static int check_entry(const mp_waitable *entry, int *code) {
     if (entry->kind == MP_WAITABLE_CONNECTION) {
         int descriptor = mp__connection_check(entry->object, "connection");
         *code = descriptor < 0 ? descriptor : 0;
-        if (descriptor >= 0 && !((struct connection_shared *)entry->object)->in)
+        if (descriptor >= 0 && !mp__connection_is_stream(entry->object) &&
+            !((struct connection_shared *)entry->object)->in)
             *code = mp__fail(MP_EINVAL, "this end of the pipe only sends");
         return descriptor;
     }
@@ -107,6 +109,9 @@ static bool is_ready(const mp_waitable *entry, const struct pollfd *polled) {
         return mp__channel_wait_message(channel_of(entry), 0, &slept) == 0 ||
                mp__lease_waiting(entry->object) > 0;
     }
+    if (mp__connection_is_stream(entry->object))
+        return polled->revents != 0 ||
+               atomic_load(&((struct stream_shared *)entry->object)->is_whole);
     int code = mp__connection_wait(entry->object, polled->fd, 0);
     return code == 0 || code == MP_EEOF;
 }

@@ -16,6 +16,7 @@ enum mp__holding_kind {
     MP__HOLDING_LEASE,       /* lock of the leases of a queue_shared   chan */
     MP__HOLDING_QUEUE_FREE,  /* a struct queue_shared being freed      chan */
     MP__HOLDING_PIPE_FREE,   /* a struct connection_shared being freed chan */
+    MP__HOLDING_STREAM,      /* a guard of a struct stream_shared      chan */
     MP__HOLDING_PROCESS,     /* a start under way                      proc */
     MP__HOLDING_POOL,        /* lock of a struct pool_shared           pool */
     MP__HOLDING_KIND_COUNT

@@ -25,7 +25,8 @@ enum mp__kind { /* "mp" << 16 | number: no small integer, no pointer */
                 MP__KIND_MESSAGE,
                 MP__KIND_PROCESS,
                 MP__KIND_POOL,
-                MP__KIND_ASYNC_RESULT
+                MP__KIND_ASYNC_RESULT,
+                MP__KIND_STREAM
 };
 
 typedef _Atomic uint32_t mp__kind_word;
