@@ -18,6 +18,13 @@
  * the functions say MP_ENOTPASSED. An end is gone when every process that had it has closed it or
  * ended, however that came.
  *
+ * A connection made by mp/listener.h goes over a socket to a program that may be Python: its bytes
+ * and their framing are CPython's. The same functions work on it, with these differences: nobody's
+ * death is repaired in the middle of a message. A process that dies receiving a long one, or sending
+ * one, leaves MP_EPROTO / -EPIPE for that direction, and so does a send whose time runs out when a
+ * part is out; a receive keeps what came in time, and the next one goes on. MP_EPROTO, too, for a
+ * length that nobody means and an end in the middle of a message.
+ *
  *     who may call what at once
  *     send_*, recv_*, poll, fileno, mp_wait    any thread of any process that has the connection
  *     mp_connection_close                      not while another thread of this process uses it
@@ -38,6 +45,8 @@
 typedef struct mp_connection mp_connection; /* one end of a pipe, in the arena */
 typedef struct mp_process mp_process;       /* see mp/process.h */
 typedef struct mp_queue mp_queue;           /* see mp/queue.h */
+typedef struct mp_object mp_object;         /* see mp/object.h */
+typedef struct mp_listener mp_listener;     /* see mp/listener.h */
 
 MP_BEGIN_DECLS
 
@@ -78,6 +87,14 @@ int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *siz
  *   python   Connection.recv_bytes_into(buffer) */
 int mp_connection_recv_bytes_into(mp_connection *connection, void *buffer, size_t capacity,
                                   size_t *size, double timeout);
+
+/* Send / receive an object as Python's pickle writes it.
+ *   out      gets the object; the caller's, ended with mp_object_free
+ *   returns  as mp_connection_send_bytes / _recv_bytes; MP_EPROTO: the message was no pickle, it is
+ *            gone
+ *   python   Connection.send(object), Connection.recv() */
+int mp_connection_send(mp_connection *connection, const mp_object *object, double timeout);
+int mp_connection_recv(mp_connection *connection, mp_object **out, double timeout);
 
 /* Wait until there is something to receive, or end of file.
  *   returns  1; 0: not in time; MP_ECLOSED; MP_ENOTPASSED; MP_EINVAL, also when this end only sends
@@ -140,13 +157,15 @@ static inline mp_waitable mp_waitable_make(int kind, void *object, int fd) {
     waitable.ready = false;
     return waitable;
 }
-int mp_process_sentinel(const mp_process *process); /* mp/process.h */
+int mp_process_sentinel(const mp_process *process);  /* mp/process.h */
+int mp_listener_fileno(const mp_listener *listener); /* mp/listener.h */
 
 /* A connection is ready when mp_connection_poll gives 1, a queue when it is not empty, a process
- * when it has ended, a descriptor when it is readable or at its end. */
+ * when it has ended, a listener when somebody connects, a descriptor when it is readable or at its end. */
 #define MP_WAIT_CONNECTION(connection) mp_waitable_make(MP_WAITABLE_CONNECTION, (connection), -1)
 #define MP_WAIT_QUEUE(queue) mp_waitable_make(MP_WAITABLE_QUEUE, (queue), -1)
 #define MP_WAIT_PROCESS(process) mp_waitable_make(MP_WAITABLE_FD, 0, mp_process_sentinel(process))
+#define MP_WAIT_LISTENER(listener) mp_waitable_make(MP_WAITABLE_FD, 0, mp_listener_fileno(listener))
 #define MP_WAIT_FD(fd) mp_waitable_make(MP_WAITABLE_FD, 0, (fd))
 
 /* Wait until at least one of them is ready.

@@ -8,6 +8,7 @@
 #include "mp/connection.h"
 #include "mp/context.h"
 #include "mp/family.h"
+#include "mp/listener.h"
 #include "mp/object.h"
 #include "mp/pickle.h"
 #include "mp/pool.h"

@@ -36,6 +36,7 @@
 #include "mp/base.h"
 
 typedef struct mp_queue mp_queue;     /* in the arena */
+typedef struct mp_object mp_object;   /* see mp/object.h */
 typedef struct mp_message mp_message; /* in the arena: bytes that a queue hands over by pointer */
 
 typedef struct mp_bytes {
@@ -146,6 +147,13 @@ int mp_queue_put_message(mp_queue *queue, mp_message *message, double timeout);
  *   returns  0; MP_EEMPTY; MP_ECLOSED; MP_EINVAL; -ENOMEM: the message stays
  *   blocks   while the queue is empty, until timeout */
 int mp_queue_get_message(mp_queue *queue, mp_message **out, double timeout);
+
+/* Put / take an object, as pickle. Codes of mp_queue_put / mp_queue_get_alloc, and MP_EPROTO: the
+ * oldest message was no pickle, it is gone.
+ *   out     gets the object; the caller's, ended with mp_object_free
+ *   python  Queue.put(object), Queue.get() */
+int mp_queue_put_object(mp_queue *queue, const mp_object *object, double timeout);
+int mp_queue_get_object(mp_queue *queue, mp_object **out, double timeout);
 
 /* Count the messages in the queue; others change it meanwhile. MP_EINVAL: no queue.
  *   python   Queue.qsize() */

@@ -24,3 +24,22 @@ int mp__descriptor_socketpair(int out[2], int type) {
     int pair[2];
     return socketpair(AF_UNIX, type, 0, pair) < 0 ? -errno : finish_pair(out, pair);
 }
+
+static int finish_one(int descriptor) {
+    if (descriptor < 0)
+        return -errno;
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    return descriptor;
+}
+
+int mp__descriptor_socket(int family) {
+    return finish_one(socket(family, SOCK_STREAM, 0));
+}
+
+/* Elsewhere an accepted socket may inherit O_NONBLOCK. */
+int mp__descriptor_accept(int listening, void *address, unsigned *size) {
+    int descriptor = finish_one(accept(listening, address, size));
+    if (descriptor >= 0)
+        (void)mp__descriptor_set_blocking(descriptor, true);
+    return descriptor;
+}
