@@ -19,11 +19,11 @@
  * ended, however that came.
  *
  * A connection made by mp/listener.h goes over a socket to a program that may be Python: its bytes
- * and their framing are CPython's. The same functions work on it, with these differences: nobody's
- * death is repaired in the middle of a message. A process that dies receiving a long one, or sending
- * one, leaves MP_EPROTO / -EPIPE for that direction, and so does a send whose time runs out when a
- * part is out; a receive keeps what came in time, and the next one goes on. MP_EPROTO, too, for a
- * length that nobody means and an end in the middle of a message.
+ * and their framing are CPython's. The same functions work on it, but nobody's death is repaired in
+ * the middle of a message: who dies receiving a long one, or sending one, leaves MP_EPROTO / -EPIPE
+ * for that direction. So does a send whose time runs out when a part is out; a receive keeps what
+ * came in time, and the next one goes on. MP_EPROTO, too, for a length that nobody means and an end
+ * in the middle of a message.
  *
  *     who may call what at once
  *     send_*, recv_*, poll, fileno, mp_wait    any thread of any process that has the connection
@@ -161,7 +161,8 @@ int mp_process_sentinel(const mp_process *process);  /* mp/process.h */
 int mp_listener_fileno(const mp_listener *listener); /* mp/listener.h */
 
 /* A connection is ready when mp_connection_poll gives 1, a queue when it is not empty, a process
- * when it has ended, a listener when somebody connects, a descriptor when it is readable or at its end. */
+ * when it has ended, a listener when somebody connects, a descriptor when it is readable or at its
+ * end. */
 #define MP_WAIT_CONNECTION(connection) mp_waitable_make(MP_WAITABLE_CONNECTION, (connection), -1)
 #define MP_WAIT_QUEUE(queue) mp_waitable_make(MP_WAITABLE_QUEUE, (queue), -1)
 #define MP_WAIT_PROCESS(process) mp_waitable_make(MP_WAITABLE_FD, 0, mp_process_sentinel(process))
