@@ -118,13 +118,27 @@ static void use_foreign(const struct passed *passed) {
     mp_pool_free(passed->pool);
 }
 
+/* What we were not given we cannot pass on. */
+static void pass_on(mp_connection *connection) {
+    mp_process *process;
+    mp_connection *list[] = {connection, NULL};
+    mp_process_options options = {.connections = list};
+    MPT_OK(mp_process_new(&process, mp_get_context(MP_SPAWN), &options));
+    mp__fail(0, "%s", "");
+    MPT_CODE(mp_process_start(process), MP_ENOTPASSED);
+    MPT_CHECK(mp_error_detail()[0]);
+    MPT_OK(mp_process_close(process));
+}
+
 static int use_foreign_objects(void *arg, size_t arg_size) {
     const struct passed *passed = arg;
     (void)arg_size;
     use_foreign(passed);
     use_handles();
-    if (!passed->is_forked)
-        expect_rows("connection", passed->connection, MP_ENOTPASSED, none);
+    if (passed->is_forked)
+        return 0;
+    expect_rows("connection", passed->connection, MP_ENOTPASSED, none);
+    pass_on(passed->connection);
     return 0;
 }
 
