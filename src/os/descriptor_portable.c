@@ -40,6 +40,6 @@ int mp__descriptor_socket(int family) {
 int mp__descriptor_accept(int listening, void *address, unsigned *size) {
     int descriptor = finish_one(accept(listening, address, size));
     if (descriptor >= 0)
-        (void)mp__descriptor_set_blocking(descriptor, true);
+        (void)mp__descriptor_set_blocking(descriptor, 1);
     return descriptor;
 }
