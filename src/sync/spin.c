@@ -2,15 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "sync/spin.h"
 
-/* Per kind: the longest spin, pauses between looks, and every how many times the longest is tried
- * although it does not pay. */
 static const struct {
-    int most;
-    int step;
-    unsigned try_every;
-} kinds[] = {[MP__SPIN_LOCK] = {100, 16, 16},
-             [MP__SPIN_EVENT] = {2000, 1, 64},
-             [MP__SPIN_GATHER] = {32, 1, 64}};
+    int most;           /* pauses: the longest spin */
+    int step;           /* pauses before the second look; doubled from look to look */
+    int longest_step;   /* up to this */
+    unsigned try_every; /* times: then the longest is tried although it does not pay */
+} kinds[] = {[MP__SPIN_LOCK] = {1000, 8, 128, 16},
+             [MP__SPIN_EVENT] = {2000, 1, 1, 64},
+             [MP__SPIN_GATHER] = {32, 1, 1, 64}};
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned char doubt; /* how often it did not pay lately; pauses are halved for each */
@@ -22,7 +21,10 @@ struct mp__spin mp__spin_begin(enum mp__spin_kind kind) {
     int left = is_trial ? kinds[kind].most : kinds[kind].most >> learned[kind].doubt;
     if (mp__cpu_is_alone())
         left = 0;
-    return (struct mp__spin){.kind = kind, .left = left, .step = kinds[kind].step};
+    return (struct mp__spin){.kind = kind,
+                             .left = left,
+                             .step = kinds[kind].step,
+                             .longest_step = kinds[kind].longest_step};
 }
 
 void mp__spin_end(const struct mp__spin *spin, bool has_paid) {

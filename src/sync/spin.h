@@ -21,15 +21,16 @@
 #include "os/cpu.h"
 
 enum mp__spin_kind {
-    MP__SPIN_LOCK,  /* looks seldom: each look takes the line away from who holds the lock */
+    MP__SPIN_LOCK,  /* looks ever more seldom: each look takes the line away from who holds it */
     MP__SPIN_EVENT, /* sees at once what happens */
     MP__SPIN_GATHER /* looks at nothing: several things are to be seen at once afterwards */
 };
 
 struct mp__spin {
     enum mp__spin_kind kind;
-    int left; /* pauses */
-    int step; /* pauses before the next look */
+    int left;         /* pauses */
+    int step;         /* pauses before the next look */
+    int longest_step; /* what step grows to */
 };
 
 struct mp__spin mp__spin_begin(enum mp__spin_kind kind);
@@ -42,6 +43,8 @@ static inline bool mp__spin_once(struct mp__spin *spin) {
     for (int i = 0; i < spin->step; i++)
         mp__cpu_pause();
     spin->left -= spin->step;
+    if (spin->step < spin->longest_step)
+        spin->step *= 2;
     return true;
 }
 
