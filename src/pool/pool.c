@@ -15,6 +15,7 @@
 #include "os/descriptor.h"
 #include "os/futex.h"
 #include "proc/context.h"
+#include "proc/exit.h"
 #include "proc/process.h"
 #include "reg/holding.h"
 #include "shm/heap.h"
@@ -23,8 +24,18 @@
 static struct {
     pthread_mutex_t mutex;    /* guards the list */
     struct pool_local *first; /* newest */
-    bool is_registered;       /* the handler at exit is set */
 } pools = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void lock_pools(void) {
+    pthread_mutex_lock(&pools.mutex);
+}
+static void unlock_pools(void) {
+    pthread_mutex_unlock(&pools.mutex);
+}
+/* A forked child looks at the list at its end, too. */
+__attribute__((constructor)) static void guard_fork(void) {
+    pthread_atfork(lock_pools, unlock_pools, unlock_pools);
+}
 
 bool mp__pool_is_ours(mp__member_ref owner) {
     struct thread_shared *self = mp__self();
@@ -195,26 +206,23 @@ static int make_local(struct pool_local **out, uint32_t count, mp_context *conte
 
 static void end_at_exit(void);
 
-/* Registered after the first worker was started: so it runs before the handler by which the process
- * layer ends our daemons, which the keeper would otherwise replace. */
-static int list_pool(struct pool_local *local) {
-    pthread_mutex_lock(&pools.mutex);
-    if (!pools.is_registered)
-        pools.is_registered = atexit(end_at_exit) == 0;
+/* Before the process layer ends our daemons, which the keeper would otherwise replace. */
+static void list_pool(struct pool_local *local) {
+    mp__exit_before(end_at_exit);
+    lock_pools();
     local->next = pools.first;
     pools.first = local;
-    pthread_mutex_unlock(&pools.mutex);
-    return 0;
+    unlock_pools();
 }
 
 static void unlist_pool(struct pool_local *local) {
-    pthread_mutex_lock(&pools.mutex);
+    lock_pools();
     struct pool_local **link = &pools.first;
     while (*link && *link != local)
         link = &(*link)->next;
     if (*link)
         *link = local->next;
-    pthread_mutex_unlock(&pools.mutex);
+    unlock_pools();
 }
 
 /* Also those of whom nobody knows yet whether they came up: they would work on in a freed pool. */
@@ -416,9 +424,9 @@ void mp_pool_free(mp_pool *pool) {
 /* Pools that were forgotten: their keepers must not replace the workers that end now. A forked
  * child has copies of what is the parent's. */
 static void end_at_exit(void) {
-    pthread_mutex_lock(&pools.mutex);
+    lock_pools();
     struct pool_local *local = pools.first;
-    pthread_mutex_unlock(&pools.mutex);
+    unlock_pools();
     for (; local && local->pid == getpid(); local = local->next) {
         terminate(local);
         join_threads(local);

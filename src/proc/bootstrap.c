@@ -14,8 +14,8 @@
 #include "os/descriptor.h"
 #include "os/lifeline.h"
 #include "os/sentinel.h"
-#include "proc/children.h"
 #include "proc/current.h"
+#include "proc/exit.h"
 #include "shm/arena.h"
 
 #define CODE_NOT_BEGUN 255 /* of a child that never came to its target */
@@ -141,7 +141,7 @@ void mp__bootstrap(const struct mp__bootstrap *how) {
     MP__POINT("bootstrap.target.begins");
     code = run_target();
     MP__POINT("bootstrap.target.returned");
-    mp__children_end();
+    mp__exit_run();
     fflush(NULL);
     leave(code);
     _exit(code);

@@ -262,12 +262,13 @@ void mp__children_tidy(void) {
 }
 
 /* Takes every entry in turn; `next` is read first because the entry may go. */
-int mp__children_list(mp_process **out, int capacity) {
+static int list_living(mp_process **out, int capacity, bool is_for_daemons) {
     int count = 0;
     lock();
     for (struct child *child = table.alive, *next; child; child = next) {
         next = child->next;
-        if (collect_locked(child) || !child->is_confirmed || child->process->is_hidden)
+        if (collect_locked(child) || !child->is_confirmed || child->process->is_hidden ||
+            (is_for_daemons && !child->process->is_daemon))
             continue;
         if (count < capacity)
             out[count] = (mp_process *)child->process;
@@ -275,6 +276,10 @@ int mp__children_list(mp_process **out, int capacity) {
     }
     unlock();
     return count;
+}
+
+int mp__children_list(mp_process **out, int capacity) {
+    return list_living(out, capacity, false);
 }
 
 static void terminate_daemons(void) {
@@ -296,13 +301,19 @@ static void end_one(mp_process *process, mp__time kill_time) {
     }
 }
 
+/* Daemons first: their time is limited, and that of others, who may wait for them, is not. */
+static int list_next(mp_process **out, int capacity) {
+    int count = list_living(out, capacity, true);
+    return count > 0 ? count : list_living(out, capacity, false);
+}
+
 /* Another thread may still start some: until there are none. */
 void mp__children_end(void) {
     mp_process *list[BATCH];
     int count;
     terminate_daemons();
     mp__time kill_time = mp__now() + TERMINATE_GRACE;
-    while ((count = mp__children_list(list, BATCH)) > 0)
+    while ((count = list_next(list, BATCH)) > 0)
         for (int i = 0; i < count && i < BATCH; i++)
             end_one(list[i], kill_time);
     mp__forkserver_stop();

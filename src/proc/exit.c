@@ -3,15 +3,28 @@
 #include "proc/exit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "proc/children.h"
 #include "reg/member.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void (*_Atomic before)(void); /* NULL: nothing */
+
+void mp__exit_before(void (*end)(void)) {
+    atomic_store(&before, end);
+}
+
+void mp__exit_run(void) {
+    void (*end)(void) = atomic_load(&before);
+    if (end)
+        end();
+    mp__children_end();
+}
 
 static void register_handler(void) {
-    (void)atexit(mp__children_end);
+    (void)atexit(mp__exit_run);
 }
 
 /* After main and all handlers: nobody has to find out that we have gone. */

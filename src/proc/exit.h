@@ -7,4 +7,11 @@
  * that ends in order does the same without exit(), see bootstrap.c. */
 void mp__exit_watch(void);
 
+/* Have a later layer's function called before that, however this process ends in order; there is
+ * room for one. */
+void mp__exit_before(void (*end)(void));
+
+/* Do it now. */
+void mp__exit_run(void);
+
 #endif

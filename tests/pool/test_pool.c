@@ -332,6 +332,30 @@ static void test_forgotten_pool_does_not_hang_the_program(void **state) {
     assert_true(mp__now() - begin < 2 * MP__SECOND);
 }
 
+static int forget_pool_and_return(void *arg, size_t arg_size) {
+    (void)arg, (void)arg_size;
+    mp_pool *pool;
+    MPT_CHECK(mp_pool_new(&pool, NULL, &(mp_pool_options){.processes = 2}) == 0);
+    MPT_CHECK(mp_pool_apply_async(NULL, pool, wait_for_ever, NULL, 0, NULL) == 0);
+    return 4;
+}
+
+/* No handler of exit() runs at the end of a target. */
+static void test_forgotten_pool_does_not_hang_a_child(void **state) {
+    (void)state;
+    mp_process *process;
+    mp_process_options options = {.target = forget_pool_and_return};
+    int code = -1;
+    mp__time begin = mp__now();
+    MPT_OK(mp_process_new(&process, mpt_context(), &options));
+    MPT_OK(mp_process_start(process));
+    MPT_OK(mp_process_join(process, MP_FOREVER));
+    assert_true(mp__now() - begin < 3 * MP__SECOND);
+    MPT_OK(mp_process_exitcode(process, &code));
+    assert_int_equal(code, 4);
+    MPT_OK(mp_process_close(process));
+}
+
 static int start_a_pool(void *arg, size_t arg_size) {
     (void)arg, (void)arg_size;
     mp_pool *pool;
@@ -368,4 +392,5 @@ MPT_PROCESS_MAIN(MPT_CASE(test_new_refuses_bad_options), MPT_CASE(test_what_is_n
                  MPT_EACH_METHOD(test_two_pools_work_side_by_side),
                  MPT_EACH_METHOD(test_pool_is_foreign_to_a_forked_child),
                  MPT_EACH_METHOD(test_daemon_can_have_no_pool),
+                 MPT_EACH_METHOD(test_forgotten_pool_does_not_hang_a_child),
                  MPT_CASE(test_forgotten_pool_does_not_hang_the_program))

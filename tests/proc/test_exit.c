@@ -12,6 +12,7 @@
 #include "mp/process.h"
 #include "mp/shared.h"
 #include "os/child.h"
+#include "os/clock.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
 
@@ -136,6 +137,29 @@ static void test_exit_kills_a_daemon_that_does_not_terminate(void **state) {
     clean_up();
 }
 
+static int run_until_daemon_is_gone(void *arg, size_t size) {
+    (void)size;
+    MPT_UNTIL(!exists(argument(arg)->pid));
+    return 0;
+}
+
+/* The child is the newer one. */
+static void exit_with_stubborn_and_child(void *arg) {
+    (void)arg;
+    start(ignore_terminate, MP_DAEMON);
+    start(run_until_daemon_is_gone, MP_NOT_DAEMON);
+    exit(5);
+}
+
+static void test_exit_kills_daemons_before_it_waits_for_children(void **state) {
+    (void)state;
+    make_shared();
+    mp__time begin = mp__now();
+    assert_int_equal(mpt_join(mpt_fork(exit_with_stubborn_and_child, NULL)), 5);
+    assert_true(mp__now() - begin < 10 * MP__SECOND);
+    clean_up();
+}
+
 static int start_daemon_and_return(void *arg, size_t size) {
     (void)size;
     shared = argument(arg);
@@ -209,6 +233,7 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_exit_terminates_daemons),
                  MPT_EACH_METHOD(test_quick_exit_leaves_no_daemon),
                  MPT_EACH_METHOD(test_exit_waits_for_children),
                  MPT_CASE(test_exit_kills_a_daemon_that_does_not_terminate),
+                 MPT_CASE(test_exit_kills_daemons_before_it_waits_for_children),
                  MPT_EACH_METHOD(test_child_terminates_its_daemons),
                  MPT_EACH_METHOD(test_child_waits_for_its_children),
                  MPT_CASE(test_exit_leaves_the_family))
