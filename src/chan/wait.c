@@ -208,12 +208,21 @@ static int sleep_on_queues(struct waiting *waiting) {
     return 0;
 }
 
+/* Who woke us has taken the mark of all who sleep there away. */
+static void mark_again(const struct waiting *waiting) {
+    for (size_t i = 0; i < waiting->count; i++)
+        if (waiting->list[i].kind == MP_WAITABLE_QUEUE)
+            mp__gate_mark_again(&channel_of(&waiting->list[i])->readable);
+}
+
 static int sleep_once(struct waiting *waiting) {
     if (waiting->queue_count == 0)
         return poll_entries(waiting, 0, slice_end(waiting));
     waiting->slept = true;
-    return waiting->queue_count < waiting->count ? sleep_on_both(waiting)
-                                                 : sleep_on_queues(waiting);
+    int code =
+        waiting->queue_count < waiting->count ? sleep_on_both(waiting) : sleep_on_queues(waiting);
+    mark_again(waiting);
+    return code;
 }
 
 /* We have used up a wake-up of each queue, but take nothing: somebody else may sleep there. */

@@ -34,14 +34,14 @@ static bool spin_changes(struct mp__gate *gate, uint32_t ticket) {
 
 /* Whoever wakes one of several takes the mark of all away, for it cannot know how many there are.
  * So the woken one sets it again: at worst the next notify finds nobody. */
-static void mark_again(struct mp__gate *gate) {
+void mp__gate_mark_again(struct mp__gate *gate) {
     if (atomic_load_explicit(&gate->word, memory_order_relaxed) & MP__GATE_SEVERAL)
         atomic_fetch_or(&gate->word, MP__GATE_SLEEPER);
 }
 
 int mp__gate_wait(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
     if (deadline > 0 && spin_changes(gate, ticket)) {
-        mark_again(gate);
+        mp__gate_mark_again(gate);
         return 0;
     }
     return mp__gate_sleep(gate, ticket, deadline);
@@ -56,7 +56,7 @@ int mp__gate_sleep(struct mp__gate *gate, uint32_t ticket, mp__time deadline) {
     if (code == MP_ETIMEDOUT && atomic_load(&gate->word) == ticket)
         mp__gate_cancel(gate, ticket);
     else
-        mark_again(gate);
+        mp__gate_mark_again(gate);
     return code;
 }
 

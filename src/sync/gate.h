@@ -43,6 +43,8 @@ int mp__gate_sleep(struct mp__gate *gate, uint32_t ticket, mp__time deadline); /
  * call. */
 void mp__gate_cancel(struct mp__gate *gate, uint32_t ticket);
 void mp__gate_wake(struct mp__gate *gate, int count); /* the slow half of notify */
+/* After prepare and sleeping on the word by other means than wait, woken or not. */
+void mp__gate_mark_again(struct mp__gate *gate);
 
 /* Between making it so and looking for sleepers. ThreadSanitizer knows no fences, but an exchange.
  */

@@ -13,6 +13,7 @@
 
 #include "mp/connection.h"
 #include "mp/queue.h"
+#include "chan/queue.h"
 #include "os/clock.h"
 #include "reg/thread.h"
 #include "shm/heap.h"
@@ -228,6 +229,27 @@ static void test_waiter_eats_no_wake_up(void **state) {
     free_things(things);
 }
 
+static void wait_for_queue(void *queue) {
+    mp_waitable list[] = {MP_WAIT_QUEUE(queue)};
+    MPT_CHECK(mp_wait(list, 1, 20) == 1);
+}
+
+/* One sleeper is announced before the waiter. The put wakes one of both; were it the waiter, it
+ * would have to wake the other one: the second wake-up that the gate counts. */
+static void test_waiter_wakes_the_next_sleeper(void **state) {
+    (void)state;
+    mp_queue *queue;
+    MPT_OK(mp_queue_new(&queue, NULL, 0));
+    struct mp__gate *gate = &((struct queue_shared *)queue)->channel.readable;
+    (void)mp__gate_prepare(gate);
+    pid_t waiter = mpt_fork(wait_for_queue, queue);
+    MPT_UNTIL(atomic_load(&gate->word) & MP__GATE_SEVERAL);
+    MPT_OK(mp_queue_put(queue, "x", 1, MP_NOWAIT));
+    assert_int_equal(mpt_join(waiter), 0);
+    assert_int_equal(atomic_load(&gate->word) / MP__GATE_STEP, 2);
+    mp_queue_free(queue);
+}
+
 /* clang-format off */
 MPT_MAIN(MPT_CASE(test_wait_tells_which_are_ready),
          MPT_CASE(test_wait_times_out),
@@ -238,4 +260,5 @@ MPT_MAIN(MPT_CASE(test_wait_tells_which_are_ready),
          MPT_CASE(test_bad_entries_are_refused),
          MPT_CASE(test_closed_entries_are_refused),
          MPT_CASE(test_mixing_without_a_free_descriptor_fails),
-         MPT_CASE(test_waiter_eats_no_wake_up))
+         MPT_CASE(test_waiter_eats_no_wake_up),
+         MPT_CASE(test_waiter_wakes_the_next_sleeper))
