@@ -32,11 +32,6 @@ static void lock_pools(void) {
 static void unlock_pools(void) {
     pthread_mutex_unlock(&pools.mutex);
 }
-/* A forked child looks at the list at its end, too. */
-__attribute__((constructor)) static void guard_fork(void) {
-    pthread_atfork(lock_pools, unlock_pools, unlock_pools);
-}
-
 bool mp__pool_is_ours(mp__member_ref owner) {
     struct thread_shared *self = mp__self();
     return self && atomic_load_explicit(&self->member, memory_order_relaxed) == owner;
@@ -204,11 +199,7 @@ static int make_local(struct pool_local **out, uint32_t count, mp_context *conte
     return code;
 }
 
-static void end_at_exit(void);
-
-/* Before the process layer ends our daemons, which the keeper would otherwise replace. */
 static void list_pool(struct pool_local *local) {
-    mp__exit_before(end_at_exit);
     lock_pools();
     local->next = pools.first;
     pools.first = local;
@@ -421,8 +412,8 @@ void mp_pool_free(mp_pool *pool) {
     free_shared(shared);
 }
 
-/* Pools that were forgotten: their keepers must not replace the workers that end now. A forked
- * child has copies of what is the parent's. */
+/* Pools that were forgotten, before the process layer ends our daemons: their keepers must not
+ * replace the workers that end now. A forked child has copies of what is the parent's. */
 static void end_at_exit(void) {
     lock_pools();
     struct pool_local *local = pools.first;
@@ -431,4 +422,10 @@ static void end_at_exit(void) {
         terminate(local);
         join_threads(local);
     }
+}
+
+/* A forked child looks at the list at its end, too. */
+__attribute__((constructor)) static void guard_fork_and_exit(void) {
+    pthread_atfork(lock_pools, unlock_pools, unlock_pools);
+    mp__exit_before(end_at_exit);
 }

@@ -3,23 +3,21 @@
 #include "proc/exit.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "proc/children.h"
 #include "reg/member.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void (*_Atomic before)(void); /* NULL: nothing */
+static void (*before)(void); /* NULL: nothing; set before main */
 
 void mp__exit_before(void (*end)(void)) {
-    atomic_store(&before, end);
+    before = end;
 }
 
 void mp__exit_run(void) {
-    void (*end)(void) = atomic_load(&before);
-    if (end)
-        end();
+    if (before)
+        before();
     mp__children_end();
 }
 

@@ -7,8 +7,8 @@
  * that ends in order does the same without exit(), see bootstrap.c. */
 void mp__exit_watch(void);
 
-/* Have a later layer's function called before that, however this process ends in order; there is
- * room for one. */
+/* For a constructor of a later layer: have its function called before that, however this process
+ * ends in order. There is room for one. */
 void mp__exit_before(void (*end)(void));
 
 /* Do it now. */
