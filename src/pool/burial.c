@@ -97,6 +97,12 @@ static bool has_replied(const struct job_shared *job) {
                              atomic_load(&job->failure) != MP__POOL_NO_FAILURE);
 }
 
+static bool was_overdue(const struct death *death, uint64_t item) {
+    const struct mp__seat *seat = death->seat;
+    return seat->is_overdue && seat->overdue_item == item &&
+           seat->overdue_batch == (uintptr_t)death->batch;
+}
+
 /* An item that was not the one to be killed for its time, or that has tries left, is begun again.
  */
 static void judge_item(struct death *death, uint64_t item) {
@@ -104,7 +110,7 @@ static void judge_item(struct death *death, uint64_t item) {
     uint32_t attempt = batch->end - batch->first == 1 ? batch->attempt : 0;
     if (has_replied(batch->job))
         return;
-    if (death->seat->is_overdue && death->seat->overdue_item == item)
+    if (was_overdue(death, item))
         fail_overdue_item(death, item);
     else if (death->seat->is_overdue)
         push_leftover(death, batch, item, item + 1, attempt);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/point.h"
 #include "os/futex.h"
 #include "proc/process.h"
 #include "reg/holding.h"
@@ -132,10 +133,11 @@ static void fill_seats(struct pool_local *local) {
 }
 
 /* The job is only freed under the mutex, and only when no record names a batch of it. */
-static mp__time find_time_limit(struct pool_local *local, const struct worker_shared *record) {
+static mp__time find_time_limit(struct pool_local *local, uint64_t *batch,
+                                const struct worker_shared *record) {
     mp__time limit = 0;
     pthread_mutex_lock(&local->mutex);
-    uint64_t word = atomic_load(&record->batch);
+    uint64_t word = *batch = atomic_load(&record->batch);
     if (word && !(word & MP__POOL_LEAVING))
         limit = ((const struct batch_shared *)(uintptr_t)word)->job->time_limit;
     pthread_mutex_unlock(&local->mutex);
@@ -148,11 +150,15 @@ static void check_time_limit(struct pool_local *local, uint32_t i) {
     uint64_t item = atomic_load(&record->item);
     if (!seat->process || seat->is_overdue || item == MP__POOL_NO_ITEM || !(item & 1))
         return;
-    mp__time limit = find_time_limit(local, record), since = atomic_load(&record->since);
-    if (limit == 0 || mp__now() - since < limit || atomic_load(&record->item) != item)
+    uint64_t batch;
+    mp__time limit = find_time_limit(local, &batch, record), since = atomic_load(&record->since);
+    if (limit == 0 || mp__now() - since < limit || atomic_load(&record->item) != item ||
+        atomic_load(&record->batch) != batch)
         return;
+    MP__POINT("pool.overdue.judged");
     seat->is_overdue = true;
     seat->overdue_item = item >> 1;
+    seat->overdue_batch = batch;
     mp_process_kill(seat->process);
 }
 

@@ -20,10 +20,11 @@ struct mp__known_function {
 
 /* One worker's process, in the order of the records. */
 struct mp__seat {
-    mp_process *process;   /* NULL: nobody sits here */
-    bool is_unconfirmed;   /* launched, but nobody looked whether it came up */
-    bool is_overdue;       /* was killed for its time limit, in ... */
-    uint64_t overdue_item; /* ... this item */
+    mp_process *process;    /* NULL: nobody sits here */
+    bool is_unconfirmed;    /* launched, but nobody looked whether it came up */
+    bool is_overdue;        /* was killed for its time limit, in ... */
+    uint64_t overdue_item;  /* ... this item */
+    uint64_t overdue_batch; /* ... of this batch, as the record names it */
 };
 
 struct pool_local {

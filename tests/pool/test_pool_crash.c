@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/point.h"
 #include "mp/pool.h"
 #include "mp/shared.h"
 #include "reg/recover.h"
@@ -455,8 +456,57 @@ static void test_failed_start_leaves_no_worker(void **state) {
     mp__recover_all();
 }
 
+struct race {
+    _Atomic int go;     /* the slow task may end */
+    _Atomic int starts; /* of the other one */
+};
+
+static struct race *race;
+
+static void let_the_next_one_begin(const char *point) {
+    if (strcmp(point, "pool.overdue.judged") != 0)
+        return;
+    race->go = 1;
+    MPT_UNTIL(race->starts > 0);
+}
+
+static int end_just_in_time(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
+    (void)arg_size, (void)reply, (void)state;
+    struct race *words = *(struct race *const *)arg;
+    MPT_UNTIL(words->go);
+    return 0;
+}
+
+static int wait_at_first(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
+    (void)arg_size, (void)reply, (void)state;
+    struct race *words = *(struct race *const *)arg;
+    while (words->starts++ == 0)
+        pause();
+    return 0;
+}
+
+/* Found overdue it ends, and the kill comes in the next task, which has no limit. */
+static void test_kill_for_the_time_limit_is_not_blamed_on_the_next_task(void **state) {
+    (void)state;
+    mp_pool *pool = make_pool(1);
+    mp_async_result *slow, *next;
+    race = mp_shared_calloc(1, sizeof *race);
+    mp__point_hook = let_the_next_one_begin;
+    MPT_OK(mp_pool_apply_async(&slow, pool, end_just_in_time, &race, sizeof race,
+                               &(mp_apply_options){.timeout = 0.05}));
+    MPT_OK(mp_pool_apply_async(&next, pool, wait_at_first, &race, sizeof race, NULL));
+    MPT_OK(mp_async_result_get(slow, NULL, 0, NULL, MP_FOREVER));
+    MPT_OK(mp_async_result_get(next, NULL, 0, NULL, MP_FOREVER));
+    assert_int_equal(race->starts, 2);
+    mp_async_result_free(slow);
+    mp_async_result_free(next);
+    mp_pool_free(pool);
+    mp_shared_free(race);
+}
+
 /* clang-format off: one case a line */
-MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_task_that_ends_its_worker_fails_with_the_reason),
+MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_kill_for_the_time_limit_is_not_blamed_on_the_next_task),
+                 MPT_EACH_METHOD(test_task_that_ends_its_worker_fails_with_the_reason),
                  MPT_EACH_METHOD(test_task_kills_its_worker_fifty_times_under_load),
                  MPT_EACH_METHOD(test_idle_worker_is_killed_fifty_times),
                  MPT_EACH_METHOD(test_map_goes_on_while_workers_are_killed),
