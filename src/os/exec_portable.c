@@ -105,6 +105,8 @@ int mp__child_own_image(void) {
         int descriptor = open(names[i], O_RDONLY | O_CLOEXEC);
         if (descriptor >= 0)
             return descriptor;
+        if (errno != ENOENT)
+            return -errno;
     }
     return -ENOENT;
 }

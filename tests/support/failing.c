@@ -114,14 +114,15 @@ WRAP(int, ppoll, -1,
      (list, count, limit, mask))
 WRAP(int, nanosleep, -1, (const struct timespec *time, struct timespec *left), (time, left))
 
-/* Somebody else took the status. */
+/* Somebody else took the status; nobody can before there is one. */
 static pid_t steal_status(pid_t pid, int options);
 WRAP(pid_t, waitpid, steal_status(pid, options), (pid_t pid, int *status, int options),
      (pid, status, options))
 static pid_t steal_status(pid_t pid, int options) {
-    if (plan->error == ECHILD)
-        (void)__real_waitpid(pid, NULL, options);
-    errno = plan->error;
+    int error = plan->error;
+    if (error == ECHILD && __real_waitpid(pid, NULL, options) == 0)
+        return 0;
+    errno = error;
     return -1;
 }
 
