@@ -272,8 +272,20 @@ void mp__process_flush(void) {
     }
 }
 
+/* Only a copy of this process would write other streams once more; and another thread may read one
+ * of those for ever. */
+static void flush_for(const mp_process *process) {
+    bool is_known = mp__kind_check(process, MP__KIND_PROCESS, "mp_process_start", "process") == 0;
+    if (is_known && mp__process_of(process)->method == MP_FORK) {
+        mp__process_flush();
+    } else {
+        fflush(stdout);
+        fflush(stderr);
+    }
+}
+
 int mp_process_start(mp_process *process) {
-    mp__process_flush();
+    flush_for(process);
     int code = mp__process_launch(process);
     return code < 0 ? code : mp__process_confirm(process);
 }
