@@ -88,7 +88,7 @@ static uint64_t hash_number(const mp_object *object) {
         double value = ((const struct mp__float *)object)->value;
         if (isnan(value)) /* equal to nothing but itself */
             return hash_word((uint64_t)(uintptr_t)object, SALT_OTHER);
-        if (!isfinite(value) || floor(value) != value)
+        if (!mp__is_integral(value))
             return hash_bytes(&value, sizeof value, SALT_OTHER);
         return hash_large(bytes, mp__double_bytes(value, bytes));
     }

@@ -244,7 +244,7 @@ size_t mp__double_bytes(double value, uint8_t *bytes) {
 }
 
 static bool integer_equals_double(const mp_object *integer, double value) {
-    if (!isfinite(value) || floor(value) != value)
+    if (!mp__is_integral(value))
         return false;
     uint8_t bytes[MP__DOUBLE_BYTES];
     size_t size = mp__double_bytes(value, bytes);

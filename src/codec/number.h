@@ -3,6 +3,10 @@
 #ifndef MP__CODEC_NUMBER_H
 #define MP__CODEC_NUMBER_H
 
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "codec/buffer.h"
 #include "codec/object.h"
 
@@ -25,6 +29,13 @@ bool mp__is_number(const mp_object *object);
 
 /* The value of an int or bool that is small. */
 bool mp__integer_small(const mp_object *object, int64_t *value);
+
+/* Is it finite and without a fraction? (floor() would need libm.) */
+static inline bool mp__is_integral(double value) {
+    if (!(value > -0x1p53 && value < 0x1p53))
+        return isfinite(value);
+    return (double)(int64_t)value == value;
+}
 
 /* The bytes of an integral double, as above; the size, 136 at most. */
 #define MP__DOUBLE_BYTES 136

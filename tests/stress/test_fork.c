@@ -14,6 +14,7 @@
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
+#include "os/sanitizer.h"
 
 #define FORKS 200
 
@@ -189,7 +190,7 @@ int __lsan_is_turned_off(void) {
     return has_dropped_frames;
 }
 
-static int end_thread(void *arg, size_t arg_size) {
+__attribute__((unused)) static int end_thread(void *arg, size_t arg_size) {
     (void)arg;
     (void)arg_size;
     has_dropped_frames = 1;
@@ -210,7 +211,9 @@ static int run(mp_target_fn target) {
 static void test_code_is_known_when_a_target_leaves_by_itself(void **state) {
     (void)state;
     MPT_CHECK(run(leave_at_once) == 5);
+#ifndef MP__UNDER_TSAN /* which waits for ever when the first thread of a forked process ends */
     MPT_CHECK(run(end_thread) == 0);
+#endif
 }
 
 /* ---- signals during calls that block ---- */
