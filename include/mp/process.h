@@ -30,7 +30,8 @@
  *     everything else        any thread; several may join one process, all get the right code
  *
  *     a process dies         what it does to the others
- *     in mp_process_start    its child may run, or not; nothing else is left
+ *     in mp_process_start,   its child may run, or not; nothing else is left. Also when the
+ *     or right after it      parent ends in order: wait for the child's first sign of life
  *     in any other call      nothing; its objects are freed, for its children see above
  */
 #ifndef MP_PROCESS_H
