@@ -9,6 +9,7 @@
 #include "mp/context.h"
 #include "mp/family.h"
 #include "mp/listener.h"
+#include "mp/log.h"
 #include "mp/object.h"
 #include "mp/pickle.h"
 #include "mp/pool.h"

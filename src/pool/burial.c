@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/point.h"
 #include "os/futex.h"
 #include "proc/process.h"
@@ -204,6 +205,7 @@ bool mp__burial_try(struct pool_local *local, uint32_t seat) {
     if (atomic_load(&death.record->state) != MP__WORKER_READY)
         count_failed_init(&death);
     clear_record(death.record);
+    mp__log(MP_LOG_DEBUG, "cleaning up worker %d", (int)death.pid);
     mp_process_close(process);
     *death.seat = (struct mp__seat){0};
     return true;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/futex.h"
 #include "proc/process.h"
@@ -58,6 +59,7 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     code = mp__process_launch(process);
     if (is_locked)
         funlockfile(stdout);
+    mp__log(MP_LOG_DEBUG, code == 0 ? "added worker" : "no worker could be added");
     if (code == 0)
         local->seats[seat] = (struct mp__seat){.process = process, .is_unconfirmed = true};
     else

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "os/cpu.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
@@ -295,6 +296,7 @@ int mp_pool_close(mp_pool *pool) {
     if (code < 0)
         return code;
     struct pool_local *local = mp__pool_of(pool)->local;
+    mp__log(MP_LOG_DEBUG, "closing pool");
     pthread_mutex_lock(&local->mutex);
     mp__pool_advance(local, MP__POOL_CLOSED);
     pthread_mutex_unlock(&local->mutex);
@@ -309,6 +311,7 @@ static int wait_for_word(_Atomic uint32_t *ended, mp__time deadline) {
 }
 
 static void terminate(struct pool_local *local) {
+    mp__log(MP_LOG_DEBUG, "terminating pool");
     end_all_jobs(local, MP_ECANCELED, NULL);
     wait_for_word(&local->keeper_ended, MP__NEVER);
 }
@@ -394,6 +397,7 @@ int mp_pool_join(mp_pool *pool, double timeout) {
         return mp__fail(MP_EINVAL, "mp_pool_join: close or terminate the pool first");
     if (mp__callback_is_me(local))
         return mp__fail(MP_ESTATE, "mp_pool_join: a callback cannot wait for itself");
+    mp__log(MP_LOG_DEBUG, "joining pool");
     if (join_pool(local, deadline) < 0)
         return mp__fail(MP_ETIMEDOUT, "mp_pool_join: not done within %g seconds", timeout);
     return 0;

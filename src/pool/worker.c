@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/point.h"
 #include "reg/holding.h"
 #include "reg/recover.h"
@@ -188,5 +189,6 @@ int mp__pool_worker(void *argument, size_t argument_size) {
     if (is_ready)
         work_on(&work);
     mp__unhold(self, MP__HOLDING_POOL, pool);
+    mp__log(MP_LOG_DEBUG, is_ready ? "worker exiting" : "worker failed to begin");
     return is_ready ? 0 : 1;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "chan/connection.h"
 #include "os/child.h"
@@ -111,7 +112,10 @@ static int prepare(void) {
 static int run_target(void) {
     struct process_shared *self = mp__current();
     struct mp__bytes *arg = &self->parts[MP__PART_ARG];
-    return self->target ? self->target(atomic_load(&arg->data), arg->size) & 0xff : 0;
+    mp__log(MP_LOG_INFO, "child process calling self.run()");
+    int code = self->target ? self->target(atomic_load(&arg->data), arg->size) & 0xff : 0;
+    mp__log(MP_LOG_INFO, "process exiting with exitcode %d", code);
+    return code;
 }
 
 /* The first use of a page costs a new process a microsecond or two, of shared memory, too. Reading

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/child.h"
 #include "os/descriptor.h"
@@ -292,7 +293,15 @@ static void terminate_daemons(void) {
     unlock();
 }
 
+static void log_daemons(void) {
+    mp_process *list[BATCH];
+    int count = mp__log_is_heard() ? list_living(list, BATCH, true) : 0;
+    for (int i = 0; i < count && i < BATCH; i++)
+        mp__log(MP_LOG_INFO, "calling terminate() for daemon %s", mp_process_name(list[i]));
+}
+
 static void end_one(mp_process *process, mp__time kill_time) {
+    mp__log(MP_LOG_INFO, "calling join() for process %s", mp_process_name(process));
     struct child *child = mp__process_of(process)->child;
     mp__time deadline = mp__process_of(process)->is_daemon ? kill_time : MP__NEVER;
     if (mp__children_join(child, deadline) == MP_ETIMEDOUT) {
@@ -311,6 +320,7 @@ static int list_next(mp_process **out, int capacity) {
 void mp__children_end(void) {
     mp_process *list[BATCH];
     int count;
+    log_daemons();
     terminate_daemons();
     mp__time kill_time = mp__now() + TERMINATE_GRACE;
     while ((count = list_next(list, BATCH)) > 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
@@ -148,6 +149,7 @@ static int copy_process(struct process_shared *to, const struct process_shared *
     to->is_daemon = from->is_daemon;
     to->is_hidden = from->is_hidden;
     to->says_when_ready = from->says_when_ready;
+    to->log_legacy = from->log_legacy;
     to->function = from->function;
     to->target = from->target;
     return 0;
@@ -183,6 +185,9 @@ int mp__current_become(const struct process_shared *process) {
     if (code < 0)
         return mp__fail(code, "a child could not copy what it is to do");
     forget_sentinel();
+    mp__log_set_name(atomic_load(&self->parts[MP__PART_NAME].data));
+    if (self->method != MP_FORK)
+        mp__log_inherit(self->log_legacy);
     atomic_store(&current.count, 0);
     atomic_store(&self->phase, MP__PROCESS_STARTED);
     atomic_store(&self->kind, MP__KIND_PROCESS);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "proc/children.h"
 #include "reg/member.h"
 
@@ -16,6 +17,7 @@ void mp__exit_before(void (*end)(void)) {
 }
 
 void mp__exit_run(void) {
+    mp__log(MP_LOG_INFO, "process shutting down");
     if (before)
         before();
     mp__children_end();

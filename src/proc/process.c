@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
@@ -424,8 +425,10 @@ int mp_process_set_name(mp_process *process, const char *name) {
     int code = check_changeable(process, "mp_process_set_name");
     if (code == 0)
         code = mp__process_set_part(mp__process_of(process), MP__PART_NAME, name, strlen(name));
-    if (code == 0 && mp__current_is_handle(process))
+    if (code == 0 && mp__current_is_handle(process)) {
+        mp__log_set_name(name);
         mp__label_set(mp__member_self(), name, mp__process_of(process)->is_daemon);
+    }
     return code;
 }
 

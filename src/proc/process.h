@@ -50,6 +50,7 @@ struct process_shared {
     mp_start_method method;        /* MP_FORK, MP_SPAWN or MP_FORKSERVER */
     bool is_daemon;                /* set before start */
     bool is_hidden;       /* the library's own (fork server): not listed, may have children */
+    uint32_t log_legacy;  /* what a child that is not forked logs; set when it is started */
     bool says_when_ready; /* the target itself reports the start (fork server, after its preload) */
     struct mp__function function; /* the target where it crosses an exec */
     mp_target_fn target;          /* the target in the maker's memory; NULL: none */

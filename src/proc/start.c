@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "chan/connection.h"
 #include "os/child.h"
@@ -184,6 +185,7 @@ int mp__process_launch(mp_process *process) {
     if (code < 0)
         return code;
     mp__exit_watch();
+    shared->log_legacy = mp__log_legacy();
     mp__children_tidy(); /* as Python: a start reaps the ended */
     return mp__start_child(shared, start_by_method);
 }
