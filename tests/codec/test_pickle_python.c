@@ -9,6 +9,7 @@
 
 #include "mp/pickle.h"
 #include "os/sanitizer.h"
+#include "python.h"
 
 #define SKIPPED 77
 
@@ -82,15 +83,11 @@ static void skip_under_tsan(void) {
 
 static void check_random_objects(const char *seed, unsigned least) {
     skip_under_tsan();
-    char command[512];
     if (system("python3 -c 'import pickle' >/dev/null 2>&1") != 0) {
         fprintf(stderr, "there is no python3 to compare with\n");
         exit(SKIPPED);
     }
-    snprintf(command, sizeof command, "python3 '%.*speer_pickle.py' %s 200",
-             (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__, seed);
-    FILE *stream = popen(command, "r");
-    assert_non_null(stream);
+    FILE *stream = mpt_python_start("python3", "codec/peer_pickle.py", "%s 200", seed);
     unsigned compared = 0;
     for (struct part pickle = read_part(stream);; pickle = read_part(stream)) {
         if (pickle.size == 0) {
@@ -99,7 +96,7 @@ static void check_random_objects(const char *seed, unsigned least) {
         }
         compared += check_record(pickle, stream);
     }
-    MPT_CHECK(pclose(stream) == 0);
+    MPT_CHECK(mpt_python_end(stream) == 0);
     MPT_CHECK(compared >= least);
 }
 

@@ -10,46 +10,11 @@
 
 #include "mp/listener.h"
 #include "mp/object.h"
-
-#define SKIPPED 77
-
-/* All that start; an installed "python3.x" may be a shim for nothing. */
-static const char *const pythons[] = {"python3",    "python3.8",  "python3.9",  "python3.10",
-                                      "python3.11", "python3.12", "python3.13", "/usr/bin/python3"};
-
-typedef void (*check_fn)(const char *python);
-
-static void with_each_python(check_fn check) {
-    char command[128];
-    unsigned count = 0;
-    for (size_t i = 0; i < sizeof pythons / sizeof pythons[0]; i++) {
-        snprintf(command, sizeof command,
-                 "%s -c 'import multiprocessing.connection' >/dev/null 2>&1 </dev/null",
-                 pythons[i]);
-        if (system(command) != 0)
-            continue;
-        check(pythons[i]);
-        count++;
-    }
-    if (count > 0)
-        return;
-    fprintf(stderr, "there is no python3 to talk to\n");
-    exit(SKIPPED);
-}
+#include "python.h"
 
 static FILE *start_peer(const char *python, const char *mode, const char *address,
                         const char *key) {
-    char command[512];
-    snprintf(command, sizeof command, "exec %s '%.*speer_connection.py' %s '%s' '%s'", python,
-             (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__, mode, address, key);
-    FILE *peer = popen(command, "r");
-    MPT_CHECK(peer);
-    return peer;
-}
-
-static void end_peer(FILE *peer, int code) {
-    int status = pclose(peer);
-    MPT_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == code);
+    return mpt_python_start(python, "net/peer_connection.py", "%s '%s' '%s'", mode, address, key);
 }
 
 static void expect_echo(mp_connection *connection, mp_object *object) {
@@ -88,7 +53,7 @@ static void check_client(const char *python, const char *address, const char *ke
     FILE *peer = start_peer(python, "connect", mp_listener_address(listener), key ? key : "-");
     MPT_OK(mp_listener_accept(listener, &connection, 20));
     talk(connection);
-    end_peer(peer, 0);
+    MPT_CHECK(mpt_python_end(peer) == 0);
     mp_listener_close(listener);
 }
 
@@ -100,7 +65,7 @@ static void check_listener(const char *python, const char *address, const char *
     line[strcspn(line, "\n")] = '\0';
     MPT_OK(mp_client_connect(&connection, line, key, key ? strlen(key) : 0, 20));
     talk(connection);
-    end_peer(peer, 0);
+    MPT_CHECK(mpt_python_end(peer) == 0);
 }
 
 static void check_clients(const char *python) {
@@ -124,7 +89,7 @@ static void check_wrong_client(const char *python) {
     MPT_OK(mp_listener_new(&listener, "tcp://127.0.0.1:0", &options));
     FILE *peer = start_peer(python, "connect", mp_listener_address(listener), "open sesame");
     MPT_CODE(mp_listener_accept(listener, &connection, 20), MP_EAUTH);
-    end_peer(peer, 3);
+    MPT_CHECK(mpt_python_end(peer) == 3);
     mp_listener_close(listener);
 }
 
@@ -135,27 +100,27 @@ static void check_wrong_listener(const char *python) {
     MPT_CHECK(fgets(line, sizeof line, peer));
     line[strcspn(line, "\n")] = '\0';
     MPT_CODE(mp_client_connect(&connection, line, "open sesame", 11, 20), MP_EAUTH);
-    end_peer(peer, 3);
+    MPT_CHECK(mpt_python_end(peer) == 3);
 }
 
 static void test_pythons_client_comes_in(void **state) {
     (void)state;
-    with_each_python(check_clients);
+    mpt_each_python(8, check_clients);
 }
 
 static void test_pythons_listener_lets_us_in(void **state) {
     (void)state;
-    with_each_python(check_listeners);
+    mpt_each_python(8, check_listeners);
 }
 
 static void test_pythons_client_with_a_wrong_key_is_refused(void **state) {
     (void)state;
-    with_each_python(check_wrong_client);
+    mpt_each_python(8, check_wrong_client);
 }
 
 static void test_pythons_listener_refuses_a_wrong_key(void **state) {
     (void)state;
-    with_each_python(check_wrong_listener);
+    mpt_each_python(8, check_wrong_listener);
 }
 
 MPT_MAIN(MPT_CASE(test_pythons_client_comes_in), MPT_CASE(test_pythons_listener_lets_us_in),
