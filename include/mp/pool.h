@@ -19,10 +19,15 @@
  * once. Task functions may be any function of the program, under every start method. Workers ignore
  * SIGINT: Ctrl-C is the parent's to decide on.
  *
+ * ThreadPool: with the MP_THREAD context workers are threads of this process. Tasks reach all of
+ * its memory, a crash or exit() ends the program, and what ends a running task is refused
+ * (task_timeout, timeout) or waits for it (terminate, free).
+ *
  * Who may call what at once
  *     new, map, apply, *_async, close, terminate   any thread of the process that made the pool
  *     mp_async_result_*                            any thread of that process; free: once, last
- *     mp_pool_join                                 any thread but the callbacks' (MP_ESTATE)
+ *     mp_pool_join                                 any thread but the callbacks' (MP_ESTATE);
+ *                                                  join, terminate: not in a task of its threads
  *     mp_pool_free                                 one thread, when no other uses the pool
  *     mp_reply_*                                   the task, in its worker, until it returns
  *     callbacks, progress                          are called by one thread of the pool
@@ -88,12 +93,12 @@ MP_BEGIN_DECLS
 
 /* Make a pool and start its workers: daemons, named "ForkPoolWorker-1" and so on. Initializers run
  * while you go on. mp_active_children lists them too; such a handle is good until its worker ends.
- *   context  NULL: the default; MP_THREAD is MP_EINVAL as yet
+ *   context  NULL: the default; MP_THREAD: workers are threads, also in a daemon
  *   options  NULL: as many workers as usable processors
  *   returns  0; MP_EINVAL: a bad or unsupported option; MP_EDAEMON: this process is a daemon;
  *            whatever mp_process_start returns; -errno
  *   owns     end it with mp_pool_free
- *   python   Pool(processes, initializer, initargs, maxtasksperchild) */
+ *   python   Pool(processes, initializer, initargs, maxtasksperchild), ThreadPool */
 int mp_pool_new(mp_pool **out, mp_context *context, const mp_pool_options *options);
 
 /* Call `fn` for each of `n` items, wait for all, find the results in the order of the items.
@@ -183,13 +188,14 @@ void mp_async_result_free(mp_async_result *result);
 int mp_pool_close(mp_pool *pool);
 
 /* Stop now: pending results give MP_ECANCELED, workers get SIGTERM and half a second later SIGKILL.
- *   returns  0; MP_EINVAL
- *   blocks   until the workers are gone, about half a second at most
+ *   returns  0; MP_EINVAL; MP_ESTATE: in a task of its threads
+ *   blocks   until the workers are gone, about half a second at most; threads end their item first
  *   python   Pool.terminate */
 int mp_pool_terminate(mp_pool *pool);
 
 /* Wait until all work is done, all callbacks were called and all workers have ended.
  *   returns  0; MP_EINVAL: neither closed nor terminated; MP_ETIMEDOUT; MP_ESTATE: in a callback
+ *            or a task of its threads
  *   python   Pool.join */
 int mp_pool_join(mp_pool *pool, double timeout);
 

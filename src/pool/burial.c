@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/point.h"
@@ -188,14 +189,27 @@ static void clear_record(struct worker_shared *record) {
     atomic_store(&record->state, MP__WORKER_STARTING);
 }
 
+/* Who, how; false: its things are not recovered yet. A thread gave back its things itself. */
+static bool identify(struct death *death) {
+    mp_process *process = death->seat->process;
+    death->pid = process ? mp_process_pid(process) : getpid();
+    return !process || (mp_process_exitcode(process, &death->code) == 0 &&
+                        mp__recover_member(mp__process_member(process)));
+}
+
+static void leave_seat(struct mp__seat *seat) {
+    if (seat->process)
+        mp_process_close(seat->process);
+    else
+        pthread_join(seat->thread, NULL);
+    *seat = (struct mp__seat){0};
+}
+
 bool mp__burial_try(struct pool_local *local, uint32_t seat) {
     struct death death = {
         .local = local, .seat = &local->seats[seat], .record = &local->shared->workers[seat]};
-    mp_process *process = death.seat->process;
-    if (mp_process_exitcode(process, &death.code) < 0 ||
-        !mp__recover_member(mp__process_member(process)))
+    if (!identify(&death))
         return false;
-    death.pid = mp_process_pid(process);
     uint64_t word = atomic_load(&death.record->batch);
     death.batch = (struct batch_shared *)(uintptr_t)(word & ~MP__POOL_LEAVING);
     if (word && !(word & MP__POOL_LEAVING))
@@ -206,8 +220,7 @@ bool mp__burial_try(struct pool_local *local, uint32_t seat) {
         count_failed_init(&death);
     clear_record(death.record);
     mp__log(MP_LOG_DEBUG, "cleaning up worker %d", (int)death.pid);
-    mp_process_close(process);
-    *death.seat = (struct mp__seat){0};
+    leave_seat(death.seat);
     return true;
 }
 

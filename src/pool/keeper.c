@@ -43,9 +43,11 @@ static bool flush_output(void) {
 
 int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     static _Atomic unsigned last_number;
+    if (local->has_threads)
+        return mp__seat_start_thread(local, seat);
     char name[64];
     snprintf(name, sizeof name, "%s-%u", local->worker_name, atomic_fetch_add(&last_number, 1) + 1);
-    struct mp__worker_argument told = {local->shared, local->shared->owner, seat};
+    struct mp__worker_argument told = {local->shared, local->shared->owner, seat, false};
     mp_process_options options = {.target = mp__pool_worker,
                                   .arg = &told,
                                   .arg_size = sizeof told,
@@ -82,17 +84,15 @@ static void end_terminated(struct pool_local *local) {
 }
 
 static void bury_dead(struct pool_local *local) {
-    for (uint32_t i = 0; i < local->shared->worker_count; i++) {
-        mp_process *process = local->seats[i].process;
-        if (process && !mp_process_is_alive(process))
+    for (uint32_t i = 0; i < local->shared->worker_count; i++)
+        if (mp__seat_has_ended(&local->seats[i]))
             mp__burial_try(local, i);
-    }
 }
 
 static unsigned count_workers(const struct pool_local *local) {
     unsigned count = 0;
     for (uint32_t i = 0; i < local->shared->worker_count; i++)
-        count += local->seats[i].process != NULL;
+        count += mp__seat_is_taken(&local->seats[i]);
     return count;
 }
 
@@ -122,7 +122,7 @@ static void confirm_worker(struct pool_local *local, struct mp__seat *seat) {
 static void fill_seats(struct pool_local *local) {
     uint32_t count = local->shared->worker_count;
     for (uint32_t i = 0; i < count; i++) {
-        if (local->seats[i].process || state_of(local) >= MP__POOL_STOPPING ||
+        if (mp__seat_is_taken(&local->seats[i]) || state_of(local) >= MP__POOL_STOPPING ||
             mp__now() < local->next_start)
             continue;
         int code = mp__keeper_launch(local, i);
@@ -171,9 +171,11 @@ static bool has_timed_jobs(struct pool_local *local) {
     return has_some;
 }
 
-/* Milliseconds until the next look, -1: until something happens. */
+/* Milliseconds until the next look, -1: until something happens. Threads are not signalled, and say
+ * when they end. */
 static int choose_tick(struct pool_local *local, bool is_timed) {
-    if (state_of(local) >= MP__POOL_TERMINATED || local->suspects)
+    bool is_ending = state_of(local) >= MP__POOL_TERMINATED && !local->has_threads;
+    if (is_ending || local->suspects)
         return TICK_TROUBLE;
     if (state_of(local) < MP__POOL_STOPPING && count_workers(local) < local->shared->worker_count)
         return TICK_TROUBLE;

@@ -18,9 +18,14 @@ struct mp__known_function {
     struct mp__function packed; /* the same for every process */
 };
 
-/* One worker's process, in the order of the records. */
+enum mp__seat_thread { MP__SEAT_NO_THREAD, MP__SEAT_THREAD_RUNS, MP__SEAT_THREAD_ENDED };
+
+/* One worker's process or thread, in the order of the records. */
 struct mp__seat {
-    mp_process *process;    /* NULL: nobody sits here */
+    mp_process *process; /* NULL: no process sits here */
+    pthread_t thread;    /* means something when one sits here */
+    _Atomic uint32_t
+        thread_state;       /* enum mp__seat_thread; ENDED by the thread itself, at its end */
     bool is_unconfirmed;    /* launched, but nobody looked whether it came up */
     bool is_overdue;        /* was killed for its time limit, in ... */
     uint64_t overdue_item;  /* ... this item */
@@ -32,6 +37,7 @@ struct pool_local {
     pid_t pid;                  /* whose it is, for the handler at exit */
     struct pool_local *next;    /* in the list of this process's pools */
     mp_context *context;        /* for workers */
+    bool has_threads;           /* workers are threads of this process */
     const char *worker_name;    /* "ForkPoolWorker" or so */
     unsigned retries;           /* of the options */
     mp__time time_limit;        /* task_timeout of the options, 0 none */
@@ -117,6 +123,15 @@ void mp__job_detach_all(struct pool_local *local);
 
 int mp__keeper_launch(struct pool_local *local, uint32_t seat); /* a process for that seat */
 int mp__keeper_start(struct pool_local *local);                 /* the thread */
+
+/* seat.c: who sits there, a process or a thread. */
+
+bool mp__seat_is_taken(const struct mp__seat *seat);
+bool mp__seat_has_ended(struct mp__seat *seat); /* it is taken, by one that is no more */
+int mp__seat_start_thread(struct pool_local *local, uint32_t seat);
+/* Nobody works yet, nobody will: end who was launched. */
+void mp__seat_end_all(struct pool_local *local);
+bool mp__seat_is_mine(struct pool_local *local); /* this thread is a worker of that pool */
 
 /* burial.c: what a dead worker leaves. */
 

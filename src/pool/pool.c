@@ -94,16 +94,25 @@ static const char *find_fault(const mp_pool_options *options) {
     return NULL;
 }
 
+static bool has_threads(const mp_context *context) {
+    return context && context == mp_get_context(MP_THREAD);
+}
+
+/* A thread cannot be ended from outside, nor have limits of its own. */
+static const char *find_fault_with_threads(const mp_pool_options *options) {
+    return options->task_timeout > 0 ? "task_timeout needs processes: a thread cannot be killed"
+                                     : NULL;
+}
+
 static int check_options(mp_pool **out, mp_context *context, const mp_pool_options *options) {
     if (!out)
         return mp__fail(MP_EINVAL, "mp_pool_new: out is NULL");
     int code = mp__context_check(context, "mp_pool_new");
     if (code < 0)
         return code;
-    if (context && context == mp_get_context(MP_THREAD))
-        return mp__fail(MP_EINVAL,
-                        "mp_pool_new: a pool of threads (MP_THREAD) is not supported yet");
     const char *fault = find_fault(options);
+    if (!fault && has_threads(context))
+        fault = find_fault_with_threads(options);
     return fault ? mp__fail(MP_EINVAL, "mp_pool_new: %s", fault) : 0;
 }
 
@@ -182,6 +191,7 @@ static int make_local(struct pool_local **out, uint32_t count, mp_context *conte
     local->wake[0] = local->wake[1] = -1;
     local->pid = getpid();
     local->context = context;
+    local->has_threads = has_threads(context);
     local->worker_name = choose_worker_name(context);
     local->retries = options->retries;
     if (options->task_timeout > 0 && options->task_timeout < 1e9)
@@ -217,34 +227,21 @@ static void unlist_pool(struct pool_local *local) {
     unlock_pools();
 }
 
-/* Also those of whom nobody knows yet whether they came up: they would work on in a freed pool. */
-static void end_launched(struct pool_local *local) {
-    for (uint32_t i = 0; i < local->shared->worker_count; i++) {
-        struct mp__seat *seat = &local->seats[i];
-        if (!seat->process)
-            continue;
-        if (seat->is_unconfirmed)
-            (void)mp__process_confirm(seat->process);
-        if (mp_process_kill(seat->process) == 0)
-            mp_process_join(seat->process, MP_FOREVER);
-        mp_process_close(seat->process);
-    }
-}
-
 static int fail_start(struct pool_local *local, int code) {
     char detail[MP__POOL_DETAIL_BYTES];
     snprintf(detail, sizeof detail, "%s", mp_error_detail());
-    end_launched(local);
+    mp__seat_end_all(local);
     return mp__fail(code, "%s", detail);
 }
 
 static int start_workers(struct pool_local *local) {
     uint32_t count = local->shared->worker_count;
     int code = 0;
-    mp__process_flush();
+    if (!local->has_threads)
+        mp__process_flush();
     for (uint32_t i = 0; i < count && code == 0; i++)
         code = mp__keeper_launch(local, i);
-    for (uint32_t i = 0; i < count && code == 0; i++) {
+    for (uint32_t i = 0; i < count && code == 0 && !local->has_threads; i++) {
         code = mp__process_confirm(local->seats[i].process);
         local->seats[i].is_unconfirmed = false;
     }
@@ -281,6 +278,7 @@ int mp_pool_new(mp_pool **out, mp_context *context, const mp_pool_options *optio
     if ((code = start_held(local)) < 0)
         goto fail;
     list_pool(local);
+    mp__exit_watch();
     atomic_store(&shared->kind, MP__KIND_POOL);
     *out = (mp_pool *)(void *)shared;
     return 0;
@@ -310,17 +308,20 @@ static int wait_for_word(_Atomic uint32_t *ended, mp__time deadline) {
     return 0;
 }
 
-static void terminate(struct pool_local *local) {
+static int terminate(struct pool_local *local, mp__time deadline) {
     mp__log(MP_LOG_DEBUG, "terminating pool");
     end_all_jobs(local, MP_ECANCELED, NULL);
-    wait_for_word(&local->keeper_ended, MP__NEVER);
+    return wait_for_word(&local->keeper_ended, deadline);
 }
 
 int mp_pool_terminate(mp_pool *pool) {
     int code = mp__pool_check(pool, "mp_pool_terminate");
-    if (code == 0)
-        terminate(mp__pool_of(pool)->local);
-    return code;
+    if (code < 0)
+        return code;
+    struct pool_local *local = mp__pool_of(pool)->local;
+    if (mp__seat_is_mine(local))
+        return mp__fail(MP_ESTATE, "mp_pool_terminate: a task cannot wait for its own end");
+    return terminate(local, MP__NEVER);
 }
 
 static struct job_shared *find_pending(struct pool_local *local) {
@@ -395,8 +396,8 @@ int mp_pool_join(mp_pool *pool, double timeout) {
     struct pool_local *local = mp__pool_of(pool)->local;
     if (atomic_load(&local->shared->state) == MP__POOL_OPEN)
         return mp__fail(MP_EINVAL, "mp_pool_join: close or terminate the pool first");
-    if (mp__callback_is_me(local))
-        return mp__fail(MP_ESTATE, "mp_pool_join: a callback cannot wait for itself");
+    if (mp__callback_is_me(local) || mp__seat_is_mine(local))
+        return mp__fail(MP_ESTATE, "mp_pool_join: a callback or task cannot wait for itself");
     mp__log(MP_LOG_DEBUG, "joining pool");
     if (join_pool(local, deadline) < 0)
         return mp__fail(MP_ETIMEDOUT, "mp_pool_join: not done within %g seconds", timeout);
@@ -408,7 +409,7 @@ void mp_pool_free(mp_pool *pool) {
         return;
     struct pool_shared *shared = mp__pool_of(pool);
     struct pool_local *local = shared->local;
-    terminate(local);
+    terminate(local, MP__NEVER);
     join_pool(local, MP__NEVER);
     unlist_pool(local);
     mp__job_detach_all(local);
@@ -417,14 +418,16 @@ void mp_pool_free(mp_pool *pool) {
 }
 
 /* Pools that were forgotten, before the process layer ends our daemons: their keepers must not
- * replace the workers that end now. A forked child has copies of what is the parent's. */
+ * replace the workers that end now. A thread in a long task is left to end with the process. A
+ * forked child has copies of what is the parent's. */
 static void end_at_exit(void) {
     lock_pools();
     struct pool_local *local = pools.first;
     unlock_pools();
     for (; local && local->pid == getpid(); local = local->next) {
-        terminate(local);
-        join_threads(local);
+        mp__time deadline = local->has_threads ? mp__now() + MP__SECOND / 2 : MP__NEVER;
+        if (terminate(local, deadline) == 0)
+            join_threads(local);
     }
 }
 

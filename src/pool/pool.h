@@ -168,6 +168,7 @@ struct mp__worker_argument {
     struct pool_shared *pool; /* its pool */
     mp__member_ref owner;     /* of it */
     uint32_t seat;            /* which record is its own */
+    bool is_thread;           /* of the owner: whoever terminates the pool waits for it */
 };
 
 /* batch.c: giving out work; called by workers and by the parent. */
@@ -213,7 +214,8 @@ static inline uint64_t mp__batch_chunk_end(const struct batch_shared *batch, uin
 
 /* worker.c */
 
-int mp__pool_worker(void *argument, size_t argument_size); /* a worker's whole life */
+int mp__pool_worker(void *argument, size_t argument_size); /* a worker process's whole life */
+int mp__pool_work(const struct mp__worker_argument *told); /* the same without its signals */
 
 /* reply.c: a task's answer while the task runs. */
 

@@ -171,6 +171,9 @@ static void add_to_jobs(struct pool_local *local, struct job_shared *job) {
 
 static int enter_job(struct pool_local *local, struct job_shared *job, const char *name) {
     int code = check_open(local, name);
+    if (code == 0 && local->has_threads && job->time_limit)
+        code =
+            mp__fail(MP_EINVAL, "%s: a timeout needs processes: a thread cannot be killed", name);
     if (code == 0 && job->has_callback)
         code = mp__callback_start(local);
     if (code == 0 && job->count > 0)

@@ -25,6 +25,7 @@ struct work {
     void *state;                                  /* the initializer's */
     uint64_t tasks_left;                          /* until somebody else takes our seat */
     bool has_entered;                             /* the holding is written */
+    bool is_thread;                               /* nobody can kill us: look when to stop */
     struct known_function known[KNOWN_FUNCTIONS]; /* finding one costs a search */
     unsigned known_next;                          /* which one to replace */
 };
@@ -50,7 +51,12 @@ static void begin_item(struct worker_shared *record, const struct job_shared *jo
     MP__POINT("pool.item.begun");
 }
 
-/* false: we are to be replaced; the record says where to go on. */
+static bool is_cut_short(const struct work *work) {
+    return __builtin_expect(work->is_thread, 0) &&
+           atomic_load_explicit(&work->pool->state, memory_order_relaxed) == MP__POOL_TERMINATED;
+}
+
+/* false: we are to be replaced, or to stop; the record says where to go on. */
 static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp_map_fn function) {
     struct job_shared *job = batch->job;
@@ -59,7 +65,7 @@ static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t ch
     const char *from = job->items + item * job->item_size;
     char *to = job->results + item * job->result_size;
     for (; item < end; item++, from += job->item_size, to += job->result_size) {
-        if (work->tasks_left-- == 0) {
+        if (work->tasks_left-- == 0 || is_cut_short(work)) {
             atomic_store(&record->item, item << 1);
             return false;
         }
@@ -172,14 +178,11 @@ static void enter_pool(void *argument) {
     MP__POINT("pool.enter.held");
 }
 
-int mp__pool_worker(void *argument, size_t argument_size) {
-    const struct mp__worker_argument *told = argument;
-    assert(argument_size == sizeof *told);
-    (void)argument_size;
-    set_up_signals();
+int mp__pool_work(const struct mp__worker_argument *told) {
     struct thread_shared *self = mp__self();
     struct pool_shared *pool = told->pool;
-    struct work work = {.pool = pool, .record = &pool->workers[told->seat]};
+    struct work work = {
+        .pool = pool, .record = &pool->workers[told->seat], .is_thread = told->is_thread};
     if (!self)
         report_failure(work.record, -ENOMEM);
     if (!self || !mp__recover_shut_out(told->owner, enter_pool, &work) || !work.has_entered)
@@ -191,4 +194,12 @@ int mp__pool_worker(void *argument, size_t argument_size) {
     mp__unhold(self, MP__HOLDING_POOL, pool);
     mp__log(MP_LOG_DEBUG, is_ready ? "worker exiting" : "worker failed to begin");
     return is_ready ? 0 : 1;
+}
+
+int mp__pool_worker(void *argument, size_t argument_size) {
+    const struct mp__worker_argument *told = argument;
+    assert(argument_size == sizeof *told);
+    (void)argument_size;
+    set_up_signals();
+    return mp__pool_work(told);
 }

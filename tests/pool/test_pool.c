@@ -59,8 +59,6 @@ static void test_new_refuses_bad_options(void **state) {
     MPT_CODE(mp_pool_new(&pool, NULL, &(mp_pool_options){.task_timeout = -1}), MP_EINVAL);
     MPT_CODE(mp_pool_new(&pool, NULL, &(mp_pool_options){.pin_cpus = true}), MP_EINVAL);
     assert_non_null(strstr(mp_error_detail(), "pin_cpus"));
-    MPT_CODE(mp_pool_new(&pool, mp_get_context(MP_THREAD), NULL), MP_EINVAL);
-    assert_non_null(strstr(mp_error_detail(), "MP_THREAD"));
     assert_null(pool);
 }
 
@@ -187,10 +185,9 @@ static void test_results_outlive_their_pool(void **state) {
 
 static int count_up(void *arg, size_t arg_size, void **state) {
     MPT_CHECK(arg_size == sizeof(int));
-    int *counter = malloc(sizeof *counter);
-    MPT_CHECK(counter != NULL);
-    *counter = *(int *)arg;
-    *state = counter;
+    static _Thread_local int counter;
+    counter = *(int *)arg;
+    *state = &counter;
     return 0;
 }
 
@@ -379,18 +376,18 @@ static void test_daemon_can_have_no_pool(void **state) {
 MPT_PROCESS_MAIN(MPT_CASE(test_new_refuses_bad_options), MPT_CASE(test_what_is_no_pool_is_refused),
                  MPT_EACH_METHOD(test_default_is_a_worker_per_usable_processor),
                  MPT_EACH_METHOD(test_workers_are_daemons_with_python_s_names),
-                 MPT_EACH_METHOD(test_close_lets_the_work_be_done_and_takes_no_more),
-                 MPT_EACH_METHOD(test_join_wants_a_closed_pool),
+                 MPT_EACH_WORKER(test_close_lets_the_work_be_done_and_takes_no_more),
+                 MPT_EACH_WORKER(test_join_wants_a_closed_pool),
                  MPT_EACH_METHOD(test_join_times_out_while_a_task_runs),
                  MPT_EACH_METHOD(test_terminate_cancels_what_is_pending_within_a_second),
                  MPT_EACH_METHOD(test_results_outlive_their_pool),
-                 MPT_EACH_METHOD(test_initializer_s_state_goes_to_every_task),
-                 MPT_EACH_METHOD(test_failing_initializer_breaks_the_pool_with_its_code),
-                 MPT_EACH_METHOD(test_initializer_that_returns_a_number_breaks_it_as_a_task),
+                 MPT_EACH_WORKER(test_initializer_s_state_goes_to_every_task),
+                 MPT_EACH_WORKER(test_failing_initializer_breaks_the_pool_with_its_code),
+                 MPT_EACH_WORKER(test_initializer_that_returns_a_number_breaks_it_as_a_task),
                  MPT_EACH_METHOD(test_crashing_initializer_breaks_the_pool),
-                 MPT_EACH_METHOD(test_initializer_that_fails_twice_is_forgiven),
-                 MPT_EACH_METHOD(test_two_pools_work_side_by_side),
-                 MPT_EACH_METHOD(test_pool_is_foreign_to_a_forked_child),
+                 MPT_EACH_WORKER(test_initializer_that_fails_twice_is_forgiven),
+                 MPT_EACH_WORKER(test_two_pools_work_side_by_side),
+                 MPT_EACH_WORKER(test_pool_is_foreign_to_a_forked_child),
                  MPT_EACH_METHOD(test_daemon_can_have_no_pool),
                  MPT_EACH_METHOD(test_forgotten_pool_does_not_hang_a_child),
                  MPT_CASE(test_forgotten_pool_does_not_hang_the_program))

@@ -357,18 +357,18 @@ static void test_bad_arguments_are_refused(void **state) {
 }
 
 /* clang-format off: one case a line */
-MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_argument_and_answer_may_have_any_size),
-                 MPT_EACH_METHOD(test_last_answer_counts),
-                 MPT_EACH_METHOD(test_too_short_buffer_says_what_it_takes),
-                 MPT_EACH_METHOD(test_failed_task_says_why),
-                 MPT_EACH_METHOD(test_misused_reply_gives_codes),
-                 MPT_EACH_METHOD(test_thousands_of_tasks_each_get_their_answer),
-                 MPT_EACH_METHOD(test_tasks_nobody_asks_for_are_done_and_freed),
-                 MPT_EACH_METHOD(test_one_of_the_callbacks_is_called),
-                 MPT_EACH_METHOD(test_every_task_gets_its_callback_before_join_returns),
-                 MPT_EACH_METHOD(test_callback_may_submit),
+MPT_PROCESS_MAIN(MPT_EACH_WORKER(test_argument_and_answer_may_have_any_size),
+                 MPT_EACH_WORKER(test_last_answer_counts),
+                 MPT_EACH_WORKER(test_too_short_buffer_says_what_it_takes),
+                 MPT_EACH_WORKER(test_failed_task_says_why),
+                 MPT_EACH_WORKER(test_misused_reply_gives_codes),
+                 MPT_EACH_WORKER(test_thousands_of_tasks_each_get_their_answer),
+                 MPT_EACH_WORKER(test_tasks_nobody_asks_for_are_done_and_freed),
+                 MPT_EACH_WORKER(test_one_of_the_callbacks_is_called),
+                 MPT_EACH_WORKER(test_every_task_gets_its_callback_before_join_returns),
+                 MPT_EACH_WORKER(test_callback_may_submit),
                  MPT_EACH_METHOD(test_task_over_its_time_is_killed),
                  MPT_EACH_METHOD(test_worker_is_replaced_after_its_number_of_tasks),
                  MPT_EACH_METHOD(test_worker_is_replaced_within_a_chunk),
-                 MPT_EACH_METHOD(test_threads_share_a_pool),
-                 MPT_EACH_METHOD(test_bad_arguments_are_refused))
+                 MPT_EACH_WORKER(test_threads_share_a_pool),
+                 MPT_EACH_WORKER(test_bad_arguments_are_refused))

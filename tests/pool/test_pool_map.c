@@ -368,18 +368,18 @@ static void test_bad_arguments_are_refused(void **state) {
 }
 
 /* clang-format off: one case a line */
-MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_results_come_in_order_whatever_the_chunk),
-                 MPT_EACH_METHOD(test_every_small_number_of_items_is_mapped),
-                 MPT_EACH_METHOD(test_million_items_are_mapped),
-                 MPT_EACH_METHOD(test_no_items_are_done_at_once),
-                 MPT_EACH_METHOD(test_items_and_results_have_sizes_of_their_own),
-                 MPT_EACH_METHOD(test_results_need_not_be_wanted),
-                 MPT_EACH_METHOD(test_failed_items_have_their_codes_and_others_are_done),
-                 MPT_EACH_METHOD(test_detail_names_item_and_error),
-                 MPT_EACH_METHOD(test_several_maps_are_under_way_at_once),
-                 MPT_EACH_METHOD(test_async_result_tells_what_there_is_to_tell),
-                 MPT_EACH_METHOD(test_freed_result_writes_no_results),
-                 MPT_EACH_METHOD(test_callback_comes_once_after_the_results),
-                 MPT_EACH_METHOD(test_callback_hears_of_failure_and_of_empty_maps),
-                 MPT_EACH_METHOD(test_callback_cannot_join_its_pool),
-                 MPT_EACH_METHOD(test_bad_arguments_are_refused))
+MPT_PROCESS_MAIN(MPT_EACH_WORKER(test_results_come_in_order_whatever_the_chunk),
+                 MPT_EACH_WORKER(test_every_small_number_of_items_is_mapped),
+                 MPT_EACH_WORKER(test_million_items_are_mapped),
+                 MPT_EACH_WORKER(test_no_items_are_done_at_once),
+                 MPT_EACH_WORKER(test_items_and_results_have_sizes_of_their_own),
+                 MPT_EACH_WORKER(test_results_need_not_be_wanted),
+                 MPT_EACH_WORKER(test_failed_items_have_their_codes_and_others_are_done),
+                 MPT_EACH_WORKER(test_detail_names_item_and_error),
+                 MPT_EACH_WORKER(test_several_maps_are_under_way_at_once),
+                 MPT_EACH_WORKER(test_async_result_tells_what_there_is_to_tell),
+                 MPT_EACH_WORKER(test_freed_result_writes_no_results),
+                 MPT_EACH_WORKER(test_callback_comes_once_after_the_results),
+                 MPT_EACH_WORKER(test_callback_hears_of_failure_and_of_empty_maps),
+                 MPT_EACH_WORKER(test_callback_cannot_join_its_pool),
+                 MPT_EACH_WORKER(test_bad_arguments_are_refused))

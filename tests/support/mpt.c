@@ -157,9 +157,11 @@ static int check_leftovers(struct traces before) {
 }
 
 static mp_start_method find_method(const char *name) {
-    static const char *const names[] = {
-        [MP_FORK] = "fork", [MP_SPAWN] = "spawn", [MP_FORKSERVER] = "forkserver"};
-    for (mp_start_method method = MP_FORK; method <= MP_FORKSERVER; method++)
+    static const char *const names[] = {[MP_FORK] = "fork",
+                                        [MP_SPAWN] = "spawn",
+                                        [MP_FORKSERVER] = "forkserver",
+                                        [MP_THREAD] = "thread"};
+    for (mp_start_method method = MP_FORK; method <= MP_THREAD; method++)
         if (strcmp(names[method], name) == 0)
             return method;
     return MP_DEFAULT;

@@ -10,7 +10,8 @@
  *
  * CMake reads the names of the cases from these lines and ctest runs `test_x <case>`. A case that
  * starts processes is listed as MPT_EACH_METHOD(test_...): ctest runs it as <case>:fork,
- * <case>:spawn and <case>:forkserver, and it asks mpt_context() for its context.
+ * <case>:spawn and <case>:forkserver, and it asks mpt_context() for its context. What pools of
+ * threads do as well is MPT_EACH_WORKER(test_...): it runs as <case>:thread, too.
  *
  * In a child never use a cmocka assert (it would run the remaining tests there and the parent would
  * report success): use MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits
@@ -75,6 +76,7 @@ int mpt_run(int argc, char **argv, const struct mpt_case *cases, size_t count);
     { cmocka_unit_test(function), false }
 #define MPT_EACH_METHOD(function) \
     { cmocka_unit_test(function), true }
+#define MPT_EACH_WORKER(function) MPT_EACH_METHOD(function)
 
 /* For tests below proc: nothing of proc is linked. */
 #define MPT_MAIN(...)                                                      \
