@@ -10,6 +10,7 @@
 #include "mp/family.h"
 #include "mp/listener.h"
 #include "mp/log.h"
+#include "mp/manager.h"
 #include "mp/object.h"
 #include "mp/pickle.h"
 #include "mp/pool.h"

@@ -6,7 +6,14 @@
  *     proxy   := RebuildProxy(class, token, 'pickle', kwds)
  *
  * A connection sends one request without an ident, for the server itself: dummy, create, incref
- * and so on. After accept_connection it sends requests for objects, one after the other.
+ * and so on. After accept_connection(name) it sends requests for objects, one after the other.
+ *
+ * Two additions of ours, which CPython's server bears:
+ * - The name may end in "|libmp:" and a random id of the client process. All connections with that
+ *   id count as one client: references that are taken over any of them, also by #PROXY replies, are
+ *   the client's, and are given back when the last of these connections ends, however that comes.
+ * - Such a connection may send requests without an ident, too (CPython's server then says
+ *   #TRACEBACK, KeyError: None): create, incref and decref need no connections of their own.
  *
  * Functions that make objects take over the objects they are given, also on failure, and give NULL
  * when memory is short or a part is NULL. Functions that take apart hand out borrowed parts, good
@@ -18,6 +25,8 @@
 
 /* What a peer may make us read: far beyond what programs send, far below what hurts. */
 #define MP__MANAGER_DEPTH_MAX 1000 /* objects in objects */
+
+#define MP__CLIENT_MARK "|libmp:" /* before the client's id in accept_connection's name */
 
 struct mp__request {
     const char *ident;     /* of the object that is called; NULL: the server itself is */

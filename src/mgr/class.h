@@ -1,0 +1,42 @@
+/* Classes of objects that a manager's server has: their methods, and what a call of one gets.
+ * SPDX-License-Identifier: MIT
+ *
+ * All of it runs in the server with its mutex held, as CPython's server holds the interpreter's
+ * lock: one call at a time, but for those that wait. */
+#ifndef MP__MGR_CLASS_H
+#define MP__MGR_CLASS_H
+
+#include "mp/object.h"
+
+struct mp__call;
+struct mp__referent;
+
+/* Gives the result; NULL: an exception, see mgr/call.h. */
+typedef mp_object *(*mp__method_fn)(struct mp__call *call);
+
+struct mp__method {
+    const char *name;
+    mp__method_fn function;
+    const char *result_type; /* the result stays here and a proxy of this type goes; NULL: none */
+};
+
+struct mp__class {
+    const char *name;       /* the type's id: "list" */
+    const char *proxy_name; /* of Python's class of proxies: "ListProxy" */
+    const char *exposed;    /* names that create answers with, in CPython's order, blanks between */
+    const struct mp__method *methods;
+    size_t method_count;
+    /* A new referent with one hold; NULL: an exception. */
+    struct mp__referent *(*create)(struct mp__call *call);
+    void (*destroy)(struct mp__referent *referent);
+    mp__method_fn value; /* the object itself; NULL: it cannot travel */
+    mp__method_fn repr;  /* a str */
+    /* The next of the objects in it that may be or hold proxies, for *cursor 0, 1...; NULL: no
+     * more. NULL function: it has none. */
+    const mp_object *(*next_root)(const struct mp__referent *referent, size_t *cursor);
+};
+
+/* A built-in class; NULL: there is none of that name. */
+const struct mp__class *mp__class_find(const char *name);
+
+#endif
