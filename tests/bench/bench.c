@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,23 @@ int64_t bench_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int64_t bench_cpu(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
+}
+
+void bench_pin(unsigned number) {
+    cpu_set_t may, one;
+    CPU_ZERO(&one);
+    BENCH_CHECK(sched_getaffinity(0, sizeof may, &may) == 0);
+    unsigned count = (unsigned)CPU_COUNT(&may);
+    for (unsigned cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &may) && seen++ == number % count)
+            CPU_SET(cpu, &one);
+    BENCH_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
 }
 
 static int compare_values(const void *first, const void *second) {

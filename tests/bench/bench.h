@@ -11,7 +11,7 @@
 /* One who is measured. */
 struct bench_contender {
     const char *name;
-    double (*measure)(const void *subject); /* one sample, in the metric's unit */
+    double (*measure)(const void *subject); /* one sample, in the metric's unit; NAN: not here */
     const void *subject;                    /* for measure */
 };
 #define BENCH_COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -26,6 +26,8 @@ void bench_run(const char *metric, const char *unit, const struct bench_contende
                size_t count, unsigned turns);
 
 int64_t bench_now(void);                           /* nanoseconds, monotonic */
+int64_t bench_cpu(void);                           /* nanoseconds that this process worked */
+void bench_pin(unsigned number);                   /* to that one of the cpus we may use */
 double bench_median(double *values, size_t count); /* sorts them */
 void *bench_shared(size_t size); /* zeroed pages that forked children share, touched */
 void bench_reap(pid_t pid);      /* wait for a child that must have succeeded */

@@ -75,9 +75,8 @@ static double measure_python(const void *argument) {
     const struct subject *subject = argument;
     char command[512];
     double best;
-    snprintf(command, sizeof command, "python3 '%.*speer_pickle_speed.py' %s %s %zu",
-             (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__, subject->direction,
-             subject->name, scaled(subject));
+    snprintf(command, sizeof command, "python3 '" BENCH_DIR "/peer_pickle_speed.py' %s %s %zu",
+             subject->direction, subject->name, scaled(subject));
     FILE *stream = popen(command, "r");
     BENCH_CHECK(stream && fscanf(stream, "%lf", &best) == 1);
     pclose(stream);

@@ -1,187 +1,59 @@
-/* Messages through a queue and a pipe of ours, against a raw ring, pipe(2) and a socket pair.
+/* Messages from one process to another: queues, pipes and their peers, against a raw ring.
  * SPDX-License-Identifier: MIT */
-#include "bench.h"
-
-#include <errno.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "mp/connection.h"
+#include "channels.h"
 #include "mp/context.h"
-#include "mp/queue.h"
-#include "ring.h"
-#include "stream.h"
 
-#define QUEUE_MESSAGES 1024 /* that fit in at most */
+#define KIB 1024
+#define MIB ((size_t)1 << 20)
 
-static struct ring *rings[2];
-
-static struct ring *new_ring(void) {
-    struct ring *ring = bench_shared(sizeof *ring);
-    int memory = memfd_create("ring", MFD_CLOEXEC);
-    BENCH_CHECK(memory >= 0 && ftruncate(memory, RING_BYTES) == 0);
-    char *address = mmap(NULL, 2 * RING_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    BENCH_CHECK(address != MAP_FAILED);
-    for (int i = 0; i < 2; i++)
-        BENCH_CHECK(mmap(address + i * RING_BYTES, RING_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_FIXED, memory, 0) != MAP_FAILED);
-    close(memory);
-    ring->bytes = memset(address, 0, 2 * RING_BYTES);
-    return ring;
-}
-
-static void open_rings(size_t size) {
-    BENCH_CHECK(size <= RING_RECORD_MAX);
-    for (int way = 0; way < 2; way++)
-        rings[way] = new_ring();
-}
-
-static void send_ring(int way, const void *data, size_t size) {
-    ring_send(rings[way], data, size);
-}
-
-static void receive_ring(int way, void *buffer, size_t size) {
-    BENCH_CHECK(ring_receive(rings[way], buffer) == size);
-}
-
-static void close_rings(void) {
-    for (int way = 0; way < 2; way++) {
-        munmap(rings[way]->bytes, 2 * RING_BYTES);
-        munmap(rings[way], sizeof *rings[way]);
+static const struct bench_contender small[] = {
+    BENCH_STREAM("raw ring", &bench_ring, 64),
+    BENCH_STREAM("libmp queue", &bench_queue, 64),
+    BENCH_STREAM("libmp pipe", &bench_connection, 64),
+    BENCH_STREAM("pipe(2)", &bench_pipe, 64),
+    BENCH_STREAM("socketpair", &bench_sockets, 64),
+    BENCH_STREAM("Boost message_queue", &bench_boost, 64),
+    BENCH_STREAM("faster-fifo", &bench_faster_fifo, 64),
+    BENCH_STREAM("POSIX mq", &bench_mqueue, 64),
+    BENCH_STREAM("ZeroMQ ipc", &bench_zeromq, 64),
+    BENCH_STREAM("nng ipc", &bench_nng, 64),
+    BENCH_PYTHON_STREAM("CPython Queue", 64),
+};
+static const struct bench_contender kibibyte[] = {
+    BENCH_STREAM("raw ring", &bench_ring, KIB),
+    BENCH_STREAM("libmp queue", &bench_queue, KIB),
+    BENCH_STREAM("libmp pipe", &bench_connection, KIB),
+    BENCH_STREAM("pipe(2)", &bench_pipe, KIB),
+    BENCH_STREAM("socketpair", &bench_sockets, KIB),
+    BENCH_STREAM("Boost message_queue", &bench_boost, KIB),
+    BENCH_STREAM("POSIX mq", &bench_mqueue, KIB),
+};
+#define LARGE(size)                                                  \
+    {                                                                \
+        BENCH_STREAM("raw ring", &bench_ring, size),                 \
+            BENCH_STREAM("libmp queue", &bench_queue, size),         \
+            BENCH_STREAM("libmp pipe", &bench_connection, size),     \
+            BENCH_STREAM("socketpair", &bench_sockets, size),        \
+            BENCH_STREAM("Boost message_queue", &bench_boost, size), \
     }
-}
-
-static int descriptors[2][2]; /* way 0, way 1: [0] reads, [1] writes */
-
-static void open_pipes(size_t size) {
-    (void)size;
-    for (int way = 0; way < 2; way++)
-        BENCH_CHECK(pipe(descriptors[way]) == 0);
-}
-
-static void open_socketpairs(size_t size) {
-    (void)size;
-    for (int way = 0; way < 2; way++)
-        BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, descriptors[way]) == 0);
-}
-
-static void write_descriptor(int way, const void *data, size_t size) {
-    for (size_t done = 0; done < size;) {
-        ssize_t count = write(descriptors[way][1], (const char *)data + done, size - done);
-        BENCH_CHECK(count > 0);
-        done += (size_t)count;
-    }
-}
-
-static void read_descriptor(int way, void *buffer, size_t size) {
-    for (size_t done = 0; done < size;) {
-        ssize_t count = read(descriptors[way][0], (char *)buffer + done, size - done);
-        BENCH_CHECK(count > 0);
-        done += (size_t)count;
-    }
-}
-
-static void close_descriptors(void) {
-    for (int i = 0; i < 4; i++)
-        close(descriptors[i / 2][i % 2]);
-}
-
-static mp_queue *queues[2];
-
-static void open_queues(size_t size) {
-    (void)size;
-    for (int way = 0; way < 2; way++)
-        BENCH_CHECK(mp_queue_new(&queues[way], NULL, QUEUE_MESSAGES) == 0);
-}
-
-static void put_queue(int way, const void *data, size_t size) {
-    BENCH_CHECK(mp_queue_put(queues[way], data, size, MP_FOREVER) == 0);
-}
-
-static void get_queue(int way, void *buffer, size_t size) {
-    size_t got;
-    BENCH_CHECK(mp_queue_get(queues[way], buffer, size, &got, MP_FOREVER) == 0 && got == size);
-}
-
-static void close_queues(void) {
-    for (int way = 0; way < 2; way++)
-        mp_queue_free(queues[way]);
-}
-
-static mp_connection *ends[2]; /* the parent's, the child's */
-static mp_connection *mine;    /* of them */
-
-static void open_connections(size_t size) {
-    (void)size;
-    BENCH_CHECK(mp_pipe_new(&ends[0], &ends[1], NULL, true) == 0);
-}
-
-static void begin_connection(int way) {
-    mine = ends[way];
-    BENCH_CHECK(mp_connection_close(ends[!way]) == 0);
-}
-
-static void send_connection(int way, const void *data, size_t size) {
-    (void)way;
-    BENCH_CHECK(mp_connection_send_bytes(mine, data, size, MP_FOREVER) == 0);
-}
-
-static void receive_connection(int way, void *buffer, size_t size) {
-    (void)way;
-    size_t got;
-    BENCH_CHECK(mp_connection_recv_bytes_into(mine, buffer, size, &got, MP_FOREVER) == 0 &&
-                got == size);
-}
-
-static void close_connections(void) {
-    mp_connection_free(ends[0]);
-    mp_connection_free(ends[1]);
-}
-
-static const struct bench_channel ring = {open_rings, NULL, send_ring, receive_ring, close_rings};
-static const struct bench_channel pipes = {open_pipes, NULL, write_descriptor, read_descriptor,
-                                           close_descriptors};
-static const struct bench_channel sockets = {open_socketpairs, NULL, write_descriptor,
-                                             read_descriptor, close_descriptors};
-static const struct bench_channel queue = {open_queues, NULL, put_queue, get_queue, close_queues};
-static const struct bench_channel connection = {open_connections, begin_connection, send_connection,
-                                                receive_connection, close_connections};
-
-#define STREAM(name, channel, size)                          \
-    {                                                        \
-        name, bench_measure_stream, &(struct bench_stream) { \
-            &channel, size                                   \
-        }                                                    \
-    }
-#define ROUND_TRIP(name, channel)                                \
-    {                                                            \
-        name, bench_measure_round_trip, &(struct bench_stream) { \
-            &channel, 64                                         \
-        }                                                        \
-    }
-#define STREAMS(size)                                                                \
-    {                                                                                \
-        STREAM("raw ring", ring, size), STREAM("pipe(2)", pipes, size),              \
-            STREAM("socketpair", sockets, size), STREAM("libmp queue", queue, size), \
-            STREAM("libmp pipe", connection, size)                                   \
-    }
-
-static const struct bench_contender small[] = STREAMS(64);
-static const struct bench_contender medium[] = STREAMS(1024);
-static const struct bench_contender large[] = STREAMS(RING_RECORD_MAX / 2);
-static const struct bench_contender trips[] = {
-    ROUND_TRIP("raw ring", ring),         ROUND_TRIP("pipe(2)", pipes),
-    ROUND_TRIP("socketpair", sockets),    ROUND_TRIP("libmp queue", queue),
-    ROUND_TRIP("libmp pipe", connection),
+static const struct bench_contender page[] = LARGE(16 * KIB);
+static const struct bench_contender block[] = LARGE(64 * KIB);
+static const struct bench_contender mebibyte[] = LARGE(MIB);
+static const struct bench_contender costs[] = {
+    BENCH_STREAM("raw ring", &bench_ring, 64, .is_cpu = true),
+    BENCH_STREAM("libmp queue", &bench_queue, 64, .is_cpu = true),
+    BENCH_STREAM("libmp pipe", &bench_connection, 64, .is_cpu = true),
+    BENCH_STREAM("Boost message_queue", &bench_boost, 64, .is_cpu = true),
 };
 
 int main(int argc, char **argv) {
     mp_freeze_support(argc, argv);
     bench_options(argc, argv);
-    bench_run("stream, 64 B", "M/s", small, BENCH_COUNT(small), 20);
-    bench_run("stream, 1 KiB", "M/s", medium, BENCH_COUNT(medium), 10);
-    bench_run("stream, 16 KiB", "M/s", large, BENCH_COUNT(large), 10);
-    bench_run("round trip, 64 B", "us", trips, BENCH_COUNT(trips), 5);
+    BENCH_RUN("stream, 64 B", "M/s", small, 10);
+    BENCH_RUN("stream, 1 KiB", "M/s", kibibyte, 10);
+    BENCH_RUN("stream, 16 KiB", "M/s", page, 10);
+    BENCH_RUN("stream, 64 KiB", "M/s", block, 10);
+    BENCH_RUN("stream, 1 MiB", "M/s", mebibyte, 10);
+    BENCH_RUN("CPU for 10^6 messages of 64 B", "s", costs, 10);
     return 0;
 }

@@ -2,55 +2,80 @@
 # SPDX-License-Identifier: MIT
 """Build and run the benchmarks, all contenders taking turns, and print one table.
 
-usage: run.py [BUILD_TREE] [subject...] [--rounds N] [--tsv FILE]     subjects: process gigabyte lock memory ... (default: all)
+usage: run.py [BUILD_TREE] [subject...] [--rounds N] [--tsv FILE]     subjects: process lock queue ... (default: all but growth)
 
-The table: metric, who, median, minimum, maximum of all samples, unit; then the ratio to the limit it is held against
-(medians of this run; then of the best samples, which a busy machine disturbs less), what is asked for, and whether that
-holds for the medians. Exit status 1: something asked for does not hold.
-Measure a release build on a quiet machine."""
+First what was measured: metric, who, median, minimum, maximum of all samples, unit, and the median's ratio to the metric's
+limit and to its best peer. Then what is asked for: the ratio of the medians of this run, the ratio of the best samples (which
+a busy machine disturbs less), and whether it holds for the medians. Peers that are not installed are named at the end.
+Exit status 1: something asked for does not hold. Measure a release build on a quiet machine."""
 import argparse
 import collections
+import math
 import os
 import statistics
 import subprocess
 import sys
 
-# subject -> program and its arguments
+# A subject: the program in BUILD_TREE/tests/bench and its arguments. It prints lines: metric, who, unit, value, tab separated;
+# the value nan says that this contender is not installed. To add one, add a line here, and to LIMITS and ASKED what is to be
+# held against what. Contenders whose name begins with "libmp" are ours, others are peers unless they are a limit.
 SUBJECTS = {
     "process": ["bench_process"],
     "gigabyte": ["bench_process", "--gigabyte"],
     "lock": ["bench_lock"],
     "memory": ["bench_memory"],
     "queue": ["bench_queue"],
+    "crowd": ["bench_crowd"],
+    "batch": ["bench_batch"],
+    "trip": ["bench_trip"],
     "pickle": ["bench_pickle"],
 }
 
+# Who is no peer but a limit: nobody may die in it.
+LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "futex", "futex+spin")
+
 START, LARGE = "start+join", "start+join, 1 GiB parent"
 ALONE, FIGHT = "lock, alone", "lock, 2 processes, 100 ns inside"
-STREAM_64, STREAM_1K, STREAM_16K, TRIP = "stream, 64 B", "stream, 1 KiB", "stream, 16 KiB", "round trip, 64 B"
-MEMORY = "idle worker, private memory"
-PICKLES = [f"pickle {way}, {what}" for way in ("dumps", "loads") for what in ("10^6 ints", "100 MB bytes")]
-# (metric, who): (metric of the limit, who, or a number; "<=" or ">="; the ratio asked for)
-ASKED = {
-    (START, "libmp fork"): (START, "raw fork", "<=", 1.25),
-    (START, "libmp spawn"): (START, "raw vfork+exec", "<=", 1.15),
-    (START, "libmp forkserver"): (START, "raw fork", "<=", 0.8),
-    (LARGE, "libmp forkserver"): (START, "libmp forkserver", "<=", 1.2),
-    (LARGE, "libmp fork"): (LARGE, "raw fork", "<=", 1.25),
-    (LARGE, "libmp spawn"): (LARGE, "raw vfork+exec", "<=", 1.15),
-    (ALONE, "libmp Lock"): (ALONE, "pthread", "<=", 1.3),
-    (ALONE, "libmp RLock"): (ALONE, "pthread recursive", "<=", 1.3),
-    (FIGHT, "libmp Lock"): (FIGHT, "pthread robust", ">=", 2.0),
-    (STREAM_64, "libmp queue"): (STREAM_64, "raw ring", ">=", 0.6),
-    (STREAM_64, "libmp pipe"): (STREAM_64, "socketpair", ">=", 5.0),
-    (STREAM_1K, "libmp queue"): (STREAM_1K, "raw ring", ">=", 0.7),
-    (STREAM_16K, "libmp queue"): (STREAM_16K, "raw ring", ">=", 0.8),
-    (STREAM_16K, "libmp pipe"): (STREAM_16K, "raw ring", ">=", 0.8),
-    (TRIP, "libmp queue"): (TRIP, "raw ring", "<=", 1.6),
-    (TRIP, "libmp pipe"): (TRIP, "raw ring", "<=", 1.6),
-    (MEMORY, "libmp fork"): ("150 kB", 150.0, "<=", 1.0),
-    **{(metric, "libmp"): (metric, "CPython", "<=", 1.0) for metric in PICKLES},
-}
+MOVED = "built in place and moved"
+RING, FUTEX, QUEUE, PIPE, BOOST, PYTHON = "raw ring", "raw futex", "libmp queue", "libmp pipe", "Boost message_queue", "CPython Queue"
+
+
+# (metric, who, relation, ratio, of whom, of which metric when it is another one); of whom: None with a plain number
+ASKED = [
+    (START, "libmp fork", "<=", 1.25, "raw fork"),
+    (START, "libmp spawn", "<=", 1.15, "raw vfork+exec"),
+    (START, "libmp forkserver", "<=", 0.5, "raw fork"),
+    (LARGE, "libmp forkserver", "<=", 0.5, "raw fork", START),
+    (LARGE, "libmp fork", "<=", 1.25, "raw fork"),
+    (LARGE, "libmp spawn", "<=", 1.15, "raw vfork+exec"),
+    (ALONE, "libmp Lock", "<=", 1.1, "futex"),
+    (ALONE, "libmp Lock", "<=", 1.0, "pthread robust"),
+    (ALONE, "libmp RLock", "<=", 1.3, "pthread recursive"),
+    (FIGHT, "libmp Lock", ">=", 2.0, "pthread robust"),
+    ("stream, 64 B", QUEUE, ">=", 0.6, RING),
+    ("stream, 64 B", QUEUE, ">=", 4.0, BOOST),
+    ("stream, 64 B", QUEUE, ">=", 3.0, "faster-fifo"),
+    ("stream, 64 B", QUEUE, ">=", 100.0, PYTHON),
+    ("stream, 64 B", PIPE, ">=", 5.0, "socketpair"),
+    ("stream, 64 B", PIPE, ">=", 2.0, "pipe(2)"),
+    ("stream, 1 KiB", QUEUE, ">=", 0.7, RING),
+    *((f"stream, {size}", who, ">=", 0.8, RING) for size in ("16 KiB", "64 KiB", "1 MiB") for who in (QUEUE, PIPE)),
+    ("CPU for 10^6 messages of 64 B", QUEUE, "<=", 1.5, RING),
+    ("2 to 2, 64 B", QUEUE, ">=", 0.6, "raw rings"),
+    ("2 to 2, 64 B", QUEUE, ">=", 4.0, BOOST),
+    ("2 to 2, 1 KiB", QUEUE, ">=", 0.7, "raw rings"),
+    ("4 to 4, 64 B", QUEUE, ">=", 0.5, QUEUE, "2 to 2, 64 B"),
+    ("8 to 8, 64 B", QUEUE, ">=", 0.5, QUEUE, "2 to 2, 64 B"),
+    ("stream, 8 B", "libmp queue, 64 at once", ">=", 0.9, RING),
+    (MOVED, "libmp, 64 KiB", ">=", 0.9, "libmp, 64 B"),
+    (MOVED, "libmp, 1 MiB", ">=", 0.9, "libmp, 64 B"),
+    *(("round trip, awake", who, "<=", 1.6, RING) for who in (QUEUE, PIPE)),
+    *(("round trip, asleep", who, "<=", 1.15, FUTEX) for who in (QUEUE, PIPE)),
+    *(("round trip, one cpu", who, "<=", 1.3, FUTEX) for who in (QUEUE, PIPE)),
+    ("idle worker, private memory", "libmp fork", "<=", 150.0, None),
+    *((f"pickle {way}, {what}", "libmp", "<=", 1.0, "CPython")
+      for way in ("dumps", "loads") for what in ("10^6 ints", "100 MB bytes")),
+]
 
 
 def run_round(build, subjects, number, samples):
@@ -64,34 +89,66 @@ def run_round(build, subjects, number, samples):
             samples[metric, who, unit].append(float(value))
 
 
-def ratio_to_limit(figures, metric, who):
-    """By how much the figure is its limit; None: nothing is asked of it, or its limit was not measured."""
-    limit_metric, limit, _, _ = ASKED.get((metric, who), (None,) * 4)
-    bound = limit if isinstance(limit, float) else figures.get((limit_metric, limit))
-    return figures[metric, who] / bound if bound else None
+class Figures:
+    """What was measured: unit, median and best sample of each (metric, who); a peer that is missing is not among them."""
+
+    def __init__(self, samples):
+        self.samples = {(metric, who): values for (metric, who, _), values in samples.items() if not math.isnan(values[0])}
+        self.units = {(metric, who): unit for metric, who, unit in samples}
+        self.missing = sorted({who for (_, who, _), values in samples.items() if math.isnan(values[0])})
+        self.medians = {key: statistics.median(values) for key, values in self.samples.items()}
+        self.best = {key: (max if self.is_rate(key) else min)(values) for key, values in self.samples.items()}
+
+    def is_rate(self, key):
+        return self.units[key].endswith("/s")
+
+    def best_of(self, metric, is_wanted):
+        """The best median among some of a metric's contenders; None: there is none."""
+        values = [value for (other, who), value in self.medians.items() if other == metric and is_wanted(who)]
+        return (max if self.is_rate((metric, self.first(metric))) else min)(values) if values else None
+
+    def first(self, metric):
+        return next(who for other, who in self.medians if other == metric)
 
 
-def describe_asked(metric, who):
-    limit_metric, limit, relation, asked = ASKED[metric, who]
-    if isinstance(limit, float):
-        return f"{relation} {limit_metric}"
-    return f"{relation} {asked:g} x {limit}" + ("" if limit_metric == metric else f", {limit_metric}")
+def is_ours(who):
+    return who.startswith("libmp")
 
 
-def rows(samples):
-    medians = {(metric, who): statistics.median(values) for (metric, who, _), values in samples.items()}
-    best = {(metric, who): max(values) if unit.endswith("/s") else min(values)
-            for (metric, who, unit), values in samples.items()}
-    for (metric, who, unit), values in samples.items():
-        row = [metric, who, *(f"{x:.4g}" for x in (medians[metric, who], min(values), max(values))), unit]
-        ratio = ratio_to_limit(medians, metric, who)
-        if ratio is None:
-            yield row + [""] * 4
+def ratio(value, bound):
+    return f"{value / bound:.3g}" if bound else ""
+
+
+def table_of_figures(figures):
+    yield ["metric", "who", "median", "min", "max", "unit", "of limit", "of best peer"]
+    for (metric, who), values in figures.samples.items():
+        median = figures.medians[metric, who]
+        limit = figures.best_of(metric, lambda other: other in LIMITS)
+        peer = figures.best_of(metric, lambda other: other not in LIMITS and not is_ours(other))
+        yield [metric, who, *(f"{x:.4g}" for x in (median, min(values), max(values))), figures.units[metric, who],
+               ratio(median, limit) if who not in LIMITS else "", ratio(median, peer) if is_ours(who) else ""]
+
+
+def table_of_asked(figures):
+    yield ["metric", "who", "asked", "ratio", "of best", "holds"]
+    for metric, who, relation, bound, limit, *other in ASKED:
+        key, limit_key = (metric, who), ((other or [metric])[0], limit)
+        if key not in figures.medians or (limit and limit_key not in figures.medians):
             continue
-        _, _, relation, asked = ASKED[metric, who]
-        holds = ratio <= asked if relation == "<=" else ratio >= asked
-        yield row + [f"{ratio:.2f}", f"{ratio_to_limit(best, metric, who):.2f}", describe_asked(metric, who),
-                     "yes" if holds else "NO"]
+        of_medians, of_best = ((values[key] / values[limit_key] if limit else values[key])
+                               for values in (figures.medians, figures.best))
+        asked = f"{relation} {bound:g}" + (f" x {limit}" if limit else "") + (f", {other[0]}" if other else "")
+        holds = of_medians <= bound if relation == "<=" else of_medians >= bound
+        yield [metric, who, asked, f"{of_medians:.3g}", f"{of_best:.3g}", "yes" if holds else "NO"]
+
+
+def print_table(table):
+    is_number = [all(row[i][:1].isdigit() or not row[i] for row in table[1:]) for i in range(len(table[0]))]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    for row in table:
+        print("  ".join(text.rjust(w) if right else text.ljust(w)
+                        for text, w, right in zip(row, widths, is_number)).rstrip())
+    print()
 
 
 def main():
@@ -99,7 +156,7 @@ def main():
     parser.add_argument("build", nargs="?", default="build/release")
     parser.add_argument("subjects", nargs="*")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tsv", help="also write the table there, tab separated")
+    parser.add_argument("--tsv", help="also write the table of figures there, tab separated")
     options = parser.parse_args()
     subprocess.run(["cmake", "--build", options.build, "--target", "bench"], check=True, stdout=subprocess.DEVNULL)
     present = [name for name, command in SUBJECTS.items()
@@ -109,16 +166,17 @@ def main():
         sys.exit(f"run.py: no such subject: {', '.join(unknown)}; there are {', '.join(present)}")
     samples = collections.defaultdict(list)
     for number in range(options.rounds):
-        run_round(options.build, options.subjects or present, number, samples)
-    table = [["metric", "who", "median", "min", "max", "unit", "ratio", "of best", "asked", "holds"], *rows(samples)]
+        run_round(options.build, options.subjects or [name for name in present if name != "growth"], number, samples)
+    figures = Figures(samples)
+    table, asked = list(table_of_figures(figures)), list(table_of_asked(figures))
     if options.tsv:
         with open(options.tsv, "w", encoding="utf-8") as stream:
             stream.writelines("\t".join(row) + "\n" for row in table)
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    for row in table:
-        print("  ".join(text.rjust(w) if 2 <= i <= 4 or 6 <= i <= 7 else text.ljust(w)
-                        for i, (text, w) in enumerate(zip(row, widths))).rstrip())
-    sys.exit(any(row[-1] == "NO" for row in table[1:]))
+    print_table(table)
+    print_table(asked)
+    if figures.missing:
+        print("not installed, skipped:", ", ".join(figures.missing))
+    sys.exit(any(row[-1] == "NO" for row in asked[1:]))
 
 
 if __name__ == "__main__":
