@@ -1,4 +1,4 @@
-/* Several processes put into one queue, as many get from it; the limit: each pair a ring of its own.
+/* Several processes put into one queue, as many get from it; the limit: each pair its own ring.
  * SPDX-License-Identifier: MIT */
 #include "channels.h"
 #include "mp/context.h"
