@@ -57,8 +57,10 @@ typedef struct mp_reply mp_reply;               /* where a task of mp_pool_apply
 typedef int (*mp_worker_init_fn)(void *arg, size_t arg_size, void **state);
 /* One item of a map: read `item`, write `result`. Non-zero, of either sign: this item failed. */
 typedef int (*mp_map_fn)(const void *item, void *result, void *state);
-/* One task of an apply: answer by mp_reply_set or mp_reply_alloc (none: 0 bytes). Non-zero: failed;
- * better `return mp_reply_fail(...)`, which says why. */
+/* One row of a starmap: `args` points to an item of each column. Non-zero: this row failed. */
+typedef int (*mp_starmap_fn)(const void *const *args, size_t n_args, void *result, void *state);
+/* One task of an apply or imap: answer by mp_reply_set or mp_reply_alloc (none: 0 bytes). Non-zero:
+ * failed; better `return mp_reply_fail(...)`, which says why. */
 typedef int (*mp_apply_fn)(const void *arg, size_t arg_size, mp_reply *reply, void *state);
 
 typedef struct mp_pool_options {
@@ -75,12 +77,19 @@ typedef struct mp_pool_options {
 
 typedef struct mp_map_options {
     size_t chunk; /* items that a worker takes at once; 0: n / (4 * workers), rounded up */
-    int *codes;   /* room for n codes: 0, what the function returned, MP_EWORKER, MP_ETIMEDOUT */
+    int *codes;   /* room for n codes: 0, what the function returned, MP_EWORKER, MP_ETIMEDOUT;
+                     MP_ECANCELED: not done when the map was cancelled */
     void (*callback)(void *user, int code);                  /* once, when all is done */
     void (*progress)(void *user, size_t done, size_t total); /* 10 a second at most; at the end */
     void *user;                                              /* goes to both */
     bool progress_bar;                                       /* not supported yet: MP_EINVAL */
 } mp_map_options;
+
+/* One argument of a starmap: the array it comes from. */
+typedef struct mp_column {
+    const void *items; /* n of them; as the items of a map */
+    size_t item_size;  /* bytes of one */
+} mp_column;
 
 typedef struct mp_apply_options {
     void (*callback)(void *user, const void *data, size_t size);      /* on success: the answer */
@@ -123,6 +132,16 @@ int mp_pool_map(mp_pool *pool, mp_map_fn fn, const void *items, size_t n, size_t
 int mp_pool_map_async(mp_async_result **out, mp_pool *pool, mp_map_fn fn, const void *items,
                       size_t n, size_t item_size, void *results, size_t result_size,
                       const mp_map_options *options);
+
+/* The same with several arrays: item i of each makes the arguments of call i; 64 columns at most.
+ *   python   Pool.starmap over zip(columns...) */
+int mp_pool_starmap(mp_pool *pool, mp_starmap_fn fn, const mp_column *columns, size_t n_columns,
+                    size_t n, void *results, size_t result_size, const mp_map_options *options);
+
+/* As mp_pool_map_async. Python: Pool.starmap_async */
+int mp_pool_starmap_async(mp_async_result **out, mp_pool *pool, mp_starmap_fn fn,
+                          const mp_column *columns, size_t n_columns, size_t n, void *results,
+                          size_t result_size, const mp_map_options *options);
 
 /* Call `fn(arg)` in one worker and wait for its answer.
  *   arg      copied; NULL with size 0

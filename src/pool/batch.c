@@ -235,6 +235,8 @@ void mp__job_announce(struct pool_shared *pool, struct job_shared *job) {
         mp__gate_notify(&pool->callback_gate, MP__WAKE_ALL);
     }
     mp__gate_notify(&job->gate, MP__WAKE_ALL);
+    if (job->is_of_imap)
+        mp__gate_notify(&pool->imap_gate, MP__WAKE_ALL);
 }
 
 /* The code keeps 23 bits: a code of the library or the system is never cut. */
@@ -292,8 +294,9 @@ static void recover_pool(void *object, uint32_t dead_thread) {
         if (thread_of(&pool->workers[i]) != dead_thread || !word || (word & MP__POOL_LEAVING))
             continue;
         struct job_shared *job = ((struct batch_shared *)(uintptr_t)word)->job;
-        if (job->is_apply)
-            mp__reply_recover(job);
+        uint64_t item = atomic_load(&pool->workers[i].item);
+        if (job->shape == MP__JOB_TASKS && item != MP__POOL_NO_ITEM)
+            mp__reply_recover(&job->tasks[item >> 1], mp__member_index(pool->owner));
     }
 }
 MP__RECOVER(MP__HOLDING_POOL, recover_pool)

@@ -36,21 +36,32 @@ static void describe_end(const struct death *death, char *out, size_t capacity) 
         snprintf(out, capacity, "exited with code %d", death->code);
 }
 
-/* Sentences are kept for the lowest item only, as its code is what get returns. */
+/* Sentences are kept for the lowest item of a map only, as its code is what get returns. */
 static void explain_item(struct job_shared *job, uint64_t item, const char *sentence) {
-    char who[32] = "the task";
     if (item >= job->errand.detail_item || atomic_load(&job->state) != MP__JOB_PENDING)
         return;
     job->errand.detail_item = item;
-    if (!job->is_apply)
-        snprintf(who, sizeof who, "item %llu", (unsigned long long)item);
-    mp__job_explain(job, "%s: %s", who, sentence);
+    mp__job_explain(job, "%s", sentence);
+}
+
+/* Its worker died in it, or nobody can take it. */
+static void fail_item(struct job_shared *job, uint64_t item, int code, const char *why) {
+    char who[32] = "the task", sentence[MP__POOL_DETAIL_BYTES];
+    if (job->shape != MP__JOB_TASKS || job->is_of_imap)
+        snprintf(who, sizeof who, "item %llu", (unsigned long long)(job->first_number + item));
+    snprintf(sentence, sizeof sentence, "%s: %s", who, why);
+    if (job->shape == MP__JOB_TASKS) {
+        mp__reply_fail_for(&job->tasks[item], code, sentence);
+        return;
+    }
+    explain_item(job, item, sentence);
+    mp__job_fail_item(job, item, code,
+                      code == MP_ETIMEDOUT ? MP__FAILED_TIMEOUT : MP__FAILED_WORKER);
 }
 
 static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, const char *why) {
-    explain_item(job, first, why);
     for (uint64_t item = first; item < end; item++)
-        mp__job_fail_item(job, item, MP_EWORKER, MP__FAILED_WORKER);
+        fail_item(job, item, MP_EWORKER, why);
 }
 
 /* A batch of its own for items that were claimed and not done. Linked to the job before it is
@@ -58,7 +69,7 @@ static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, con
 static void push_leftover(struct death *death, struct batch_shared *from, uint64_t first,
                           uint64_t end, uint32_t attempt) {
     struct job_shared *job = from->job;
-    if (first >= end)
+    if (first >= end || atomic_load(&job->state) != MP__JOB_PENDING)
         return;
     struct batch_shared *batch = mp__heap_zalloc(sizeof *batch);
     if (!batch) {
@@ -76,27 +87,19 @@ static void push_leftover(struct death *death, struct batch_shared *from, uint64
     }
 }
 
-static void fail_item(struct death *death, uint64_t item) {
-    struct job_shared *job = death->batch->job;
-    char how[80], sentence[160];
+static void fail_dead_item(const struct death *death, uint64_t item) {
+    char how[80], why[160];
     describe_end(death, how, sizeof how);
-    snprintf(sentence, sizeof sentence, "worker %d %s", (int)death->pid, how);
-    explain_item(job, item, sentence);
-    mp__job_fail_item(job, item, MP_EWORKER, MP__FAILED_WORKER);
+    snprintf(why, sizeof why, "worker %d %s", (int)death->pid, how);
+    fail_item(death->batch->job, item, MP_EWORKER, why);
 }
 
-static void fail_overdue_item(struct death *death, uint64_t item) {
+static void fail_overdue_item(const struct death *death, uint64_t item) {
     struct job_shared *job = death->batch->job;
-    char sentence[160];
-    snprintf(sentence, sizeof sentence, "worker %d was killed after %g seconds, the time limit",
+    char why[160];
+    snprintf(why, sizeof why, "worker %d was killed after %g seconds, the time limit",
              (int)death->pid, (double)job->time_limit / (double)MP__SECOND);
-    explain_item(job, item, sentence);
-    mp__job_fail_item(job, item, MP_ETIMEDOUT, MP__FAILED_TIMEOUT);
-}
-
-static bool has_replied(const struct job_shared *job) {
-    return job->is_apply && (atomic_load(&job->reply_state) == MP__REPLY_READY ||
-                             atomic_load(&job->failure) != MP__POOL_NO_FAILURE);
+    fail_item(job, item, MP_ETIMEDOUT, why);
 }
 
 static bool was_overdue(const struct death *death, uint64_t item) {
@@ -110,7 +113,7 @@ static bool was_overdue(const struct death *death, uint64_t item) {
 static void judge_item(struct death *death, uint64_t item) {
     struct batch_shared *batch = death->batch;
     uint32_t attempt = batch->end - batch->first == 1 ? batch->attempt : 0;
-    if (has_replied(batch->job))
+    if (batch->job->shape == MP__JOB_TASKS && mp__task_has_ended(&batch->job->tasks[item]))
         return;
     if (was_overdue(death, item))
         fail_overdue_item(death, item);
@@ -119,7 +122,7 @@ static void judge_item(struct death *death, uint64_t item) {
     else if (attempt < death->local->retries)
         push_leftover(death, batch, item, item + 1, attempt + 1);
     else
-        fail_item(death, item);
+        fail_dead_item(death, item);
 }
 
 /* It claimed, but its record cannot tell which chunk, or that it got one at all. */
@@ -142,6 +145,8 @@ static void settle_chunk(struct death *death) {
     uint64_t item = word >> 1, is_running = word & 1;
     uint64_t chunk = (item - batch->first) / batch->chunk;
     atomic_store(&batch->claimed[chunk], 1);
+    if (atomic_load(&batch->job->state) != MP__JOB_PENDING)
+        return;
     if (is_running)
         judge_item(death, item);
     push_leftover(death, batch, item + is_running, mp__batch_chunk_end(batch, chunk),

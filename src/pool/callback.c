@@ -42,13 +42,12 @@ static void tell_progress(const struct pool_shared *pool, struct job_shared *job
 static void call_back(struct job_shared *job) {
     struct job_errand *errand = &job->errand;
     int code = mp__job_code(job);
-    void *block = atomic_load(&job->reply_block);
     if (errand->progress && code != MP_ECANCELED)
         tell_progress(job->pool, job);
     if (errand->map_callback)
         errand->map_callback(errand->user, code);
     if (code == 0 && errand->apply_callback)
-        errand->apply_callback(errand->user, block ? block : job->reply_inline, job->reply_size);
+        errand->apply_callback(errand->user, mp__task_answer(job->tasks), job->tasks->reply_size);
     if (code < 0 && errand->error_callback)
         errand->error_callback(errand->user, code, mp__job_detail(job));
 }

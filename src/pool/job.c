@@ -23,12 +23,10 @@ int mp__job_code(const struct job_shared *job) {
                                 [MP__FAILED_TIMEOUT] = MP_ETIMEDOUT};
     if (atomic_load(&job->state) == MP__JOB_ABANDONED)
         return job->errand.abandoned_code;
+    if (job->shape == MP__JOB_TASKS)
+        return job->tasks[0].code;
     uint64_t failure = atomic_load(&job->failure);
-    if (failure == MP__POOL_NO_FAILURE)
-        return 0;
-    if ((failure & 3) == MP__FAILED_TASK && job->reply_code < 0)
-        return job->reply_code;
-    return codes[failure & 3];
+    return failure == MP__POOL_NO_FAILURE ? 0 : codes[failure & 3];
 }
 
 void mp__job_explain(struct job_shared *job, const char *format, ...) {
@@ -41,37 +39,24 @@ void mp__job_explain(struct job_shared *job, const char *format, ...) {
     job->errand.detail = strdup(sentence);
 }
 
-/* The sentence of a task that wrote one. */
-static const char *sentence_of_task(const struct job_shared *job) {
-    const char *block = atomic_load(&job->reply_block);
-    if (job->reply_code == 0 || atomic_load(&job->reply_state) != MP__REPLY_READY ||
-        job->reply_size == 0)
-        return NULL;
-    return block ? block : job->reply_inline;
-}
-
-/* Deaths were explained by the keeper, failed tasks by themselves, if they wanted to. */
+/* Deaths were explained by the keeper, tasks by themselves. */
 static void explain(struct job_shared *job) {
     uint64_t failure = atomic_load(&job->failure);
-    if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK || sentence_of_task(job))
+    if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK)
         return;
-    int code = failed_code(failure);
-    char who[48] = "the task";
-    if (!job->is_apply)
-        snprintf(who, sizeof who, "item %llu: the function", (unsigned long long)(failure >> 25));
-    if (code < -1) /* -1 is what people return for no reason in particular, not EPERM */
-        mp__job_explain(job, "%s returned %d (%s: %s)", who, code, mp_error_name(code),
-                        mp_strerror(code));
-    else
-        mp__job_explain(job, "%s returned %d", who, code);
+    char who[48], sentence[MP__POOL_DETAIL_BYTES];
+    snprintf(who, sizeof who, "item %llu: the function", (unsigned long long)(failure >> 25));
+    mp__describe_returned(sentence, sizeof sentence, who, failed_code(failure));
+    mp__job_explain(job, "%s", sentence);
 }
 
+/* Codes first: of a cancelled map somebody may still write, and what has code 0 is complete. */
 static void copy_results_out(struct job_shared *job) {
     const struct job_errand *errand = &job->errand;
+    for (uint64_t i = 0; errand->codes && i < job->count; i++)
+        errand->codes[i] = atomic_load_explicit(&job->codes[i], memory_order_acquire);
     if (errand->results)
         memcpy(errand->results, job->results, job->count * job->result_size);
-    for (uint64_t i = 0; errand->codes && i < job->count; i++)
-        errand->codes[i] = atomic_load_explicit(&job->codes[i], memory_order_relaxed);
 }
 
 static void wait_while_busy(struct job_shared *job) {
@@ -129,6 +114,14 @@ static bool is_touched(const struct pool_shared *pool, struct job_shared *job) {
     return false;
 }
 
+void mp__inputs_free(struct input_shared *inputs) {
+    while (inputs) {
+        struct input_shared *next = inputs->next;
+        mp__heap_free(inputs);
+        inputs = next;
+    }
+}
+
 void mp__job_erase(struct job_shared *job) {
     for (struct batch_shared *batch = &job->batch; batch;) {
         struct batch_shared *sibling = atomic_load(&batch->sibling);
@@ -138,11 +131,13 @@ void mp__job_erase(struct job_shared *job) {
             mp__heap_free(batch);
         batch = sibling;
     }
+    for (uint64_t i = 0; i < job->count && job->shape == MP__JOB_TASKS; i++)
+        mp__heap_free(atomic_load(&job->tasks[i].block));
     for (unsigned i = 0; i < job->errand.block_count; i++)
         mp__heap_free(job->errand.blocks[i]);
+    mp__inputs_free(job->errand.inputs);
     free(job->errand.detail);
     free(job->errand.abandoned_detail);
-    mp__heap_free(atomic_load(&job->reply_block));
     atomic_store(&job->kind, 0);
     mp__heap_free(job);
 }
@@ -242,8 +237,8 @@ const char *mp__job_detail(const struct job_shared *job) {
     if (code == 0)
         return "";
     if (atomic_load(&job->state) == MP__JOB_DONE)
-        detail = sentence_of_task(job) ? sentence_of_task(job) : job->errand.detail;
-    else if (code == MP_ECANCELED)
+        detail = job->shape == MP__JOB_TASKS ? mp__task_sentence(job->tasks) : job->errand.detail;
+    else if (code == MP_ECANCELED && !detail)
         detail = "the pool was terminated";
     return detail ? detail : mp_strerror(code); /* no memory for a sentence */
 }

@@ -88,10 +88,16 @@ __attribute__((format(printf, 3, 4))) void mp__pool_break(struct pool_local *loc
 struct mp__submission {
     const char *name;              /* of the public function, for details */
     mp__any_fn function;           /* the user's */
-    bool is_apply;                 /* else a map */
+    enum mp__job_shape shape;      /* which kind of work */
     bool is_wanted;                /* the user gets a result */
-    const void *items;             /* or the argument */
+    bool is_imap;                  /* a chunk of one, which goes on when the pool is closed */
+    const void *items;             /* of a map, or the argument */
     size_t count, item_size;       /* of an apply: 1 and the argument's bytes */
+    const mp_column *columns;      /* of a starmap */
+    size_t column_count;           /* of them */
+    struct task_shared *tasks;     /* of an imap: the chunk's, in the arena, now the job's */
+    struct input_shared *inputs;   /* and what they point to, likewise; both only on success */
+    uint64_t first_number;         /* of the first of them in the imap */
     void *results;                 /* of a map; NULL none */
     size_t result_size;            /* bytes of one */
     const mp_map_options *map;     /* NULL none */
@@ -110,6 +116,7 @@ __attribute__((format(printf, 2, 3))) void mp__job_explain(struct job_shared *jo
 const char *mp__job_detail(const struct job_shared *job); /* of a settled one */
 void mp__job_unrefer(struct job_shared *job);             /* the last one frees it, in time */
 void mp__job_erase(struct job_shared *job);               /* at once: nobody knows it */
+void mp__inputs_free(struct input_shared *inputs);        /* NULL: nothing */
 void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);

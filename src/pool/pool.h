@@ -36,6 +36,7 @@
 
 #define MP__POOL_INLINE_CHUNKS 32      /* chunks that need no table of their own */
 #define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
+#define MP__POOL_COLUMNS_MAX 64        /* arguments of a function of a starmap */
 #define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
 #define MP__POOL_NO_ITEM UINT64_MAX    /* nothing is claimed that the record could tell */
 #define MP__POOL_LEAVING UINT64_C(1)   /* in a record's batch word: works on it no more */
@@ -67,6 +68,35 @@ enum mp__job_state { MP__JOB_PENDING, MP__JOB_DONE, MP__JOB_ABANDONED };
 enum mp__reply_state { MP__REPLY_NONE, MP__REPLY_LINKED, MP__REPLY_READY };
 enum mp__settle_state { MP__SETTLE_NOT, MP__SETTLE_BUSY, MP__SETTLE_DONE };
 enum mp__failure_origin { MP__FAILED_TASK, MP__FAILED_WORKER, MP__FAILED_TIMEOUT };
+enum mp__job_shape {
+    MP__JOB_MAP,     /* an mp_map_fn over an array */
+    MP__JOB_STARMAP, /* an mp_starmap_fn over several */
+    MP__JOB_TASKS    /* an mp_apply_fn: one task of an apply, or a chunk of an imap */
+};
+
+/* One call of an mp_apply_fn: what goes in, what comes out. An item of a job of tasks. */
+struct task_shared {
+    const void *data;       /* the argument */
+    uint64_t size;          /* its bytes */
+    _Atomic uint32_t state; /* enum mp__reply_state, see reply.c */
+    int code;               /* 0, or why it failed: then the answer is a sentence, or nothing */
+    uint64_t reply_size;    /* bytes of the answer */
+    _Atomic(void *) block;  /* where it is; NULL: in room */
+    _Alignas(16) char room[MP__POOL_INLINE_REPLY]; /* short answers */
+};
+
+/* One array of a starmap. */
+struct column_shared {
+    const char *items; /* in the arena */
+    uint64_t size;     /* bytes of one */
+};
+
+/* What the items of an imap point to; owned by their job. */
+struct input_shared {
+    struct input_shared *next; /* another one of the job */
+    size_t used, capacity;     /* of bytes */
+    _Alignas(16) char bytes[]; /* copies, one after the other */
+};
 
 /* What belongs to the parent alone, guarded by its pool's mutex unless said otherwise. */
 struct job_errand {
@@ -78,11 +108,12 @@ struct job_errand {
     int abandoned_code;                      /* of MP__JOB_ABANDONED: what get returns */
     char *abandoned_detail;                  /* and its sentence; malloc'd, NULL: none */
     char *detail; /* of a failure that no task explained; malloc'd, the keeper's, then settle's */
-    uint64_t detail_item; /* which item the keeper's speaks of; MP__POOL_NO_ITEM none */
-    void *results;        /* copy results here; NULL: they are in place */
-    int *codes;           /* copy codes here; NULL: they are in place */
-    void *blocks[4];      /* copies in the arena, freed with the job */
-    unsigned block_count; /* of them */
+    uint64_t detail_item;        /* which item the keeper's speaks of; MP__POOL_NO_ITEM none */
+    void *results;               /* copy results here; NULL: they are in place */
+    int *codes;                  /* copy codes here; NULL: they are in place */
+    struct input_shared *inputs; /* copies of what an imap was given, freed with the job */
+    void *blocks[4];             /* copies in the arena, freed with the job */
+    unsigned block_count;        /* of them */
     void (*map_callback)(void *user, int code);                        /* of mp_map_options */
     void (*progress)(void *user, size_t done, size_t total);           /* of mp_map_options */
     void (*apply_callback)(void *user, const void *data, size_t size); /* of mp_apply_options */
@@ -95,7 +126,8 @@ struct job_shared {
     mp__kind_word kind;           /* MP__KIND_ASYNC_RESULT */
     _Atomic uint32_t state;       /* enum mp__job_state; leaves PENDING once */
     struct mp__gate gate;         /* opens when the state leaves PENDING, and when settled */
-    bool is_apply;                /* one task with an answer; else a map */
+    uint32_t shape;               /* enum mp__job_shape */
+    bool is_of_imap;              /* a chunk of one: its end opens the pool's imap_gate, too */
     bool has_callback;            /* goes to the pool's list of done jobs */
     bool is_in_done_list;         /* was put there, perhaps taken since; the pool's guard */
     struct job_shared *next_done; /* in that list; the pool's guard */
@@ -104,24 +136,21 @@ struct job_shared {
     struct mp__function function; /* mp_map_fn or mp_apply_fn */
     mp__time time_limit;          /* for one item, 0 none */
 
-    const char *items;        /* item i is at items + i * item_size; of an apply: the argument */
-    uint64_t count;           /* of items */
-    uint64_t item_size;       /* bytes; of an apply: of the argument */
-    char *results;            /* NULL: none wanted */
-    uint64_t result_size;     /* bytes of one */
-    _Atomic int *codes;       /* per item, 0 at first; NULL: not wanted */
-    _Atomic uint64_t failure; /* lowest failed item << 25 | code << 2 | origin */
-
-    _Atomic uint32_t reply_state; /* enum mp__reply_state, see reply.c */
-    int reply_code;               /* of mp_reply_fail; 0 none */
-    uint64_t reply_size;          /* bytes of the answer */
-    _Atomic(void *) reply_block;  /* where it is; NULL: in reply_inline */
-    _Alignas(
-        16) char reply_inline[MP__POOL_INLINE_REPLY]; /* short answers, and why a task failed */
+    const char *items;                   /* of a map: item i is at items + i * item_size */
+    const struct column_shared *columns; /* of a starmap */
+    struct task_shared *tasks;           /* of tasks: [count] */
+    uint64_t first_number;               /* what the first item is called in sentences */
+    uint64_t count;                      /* of items */
+    uint64_t item_size;                  /* bytes of a map's item; of a starmap: columns */
+    char *results;                       /* NULL: none wanted */
+    uint64_t result_size;                /* bytes of one */
+    _Atomic int *codes;                  /* per item, MP_ECANCELED at first; NULL: not wanted */
+    _Atomic uint64_t failure;            /* lowest failed item << 25 | code << 2 | origin */
 
     _Atomic uint32_t settled;  /* enum mp__settle_state: are results where the user wants them? */
     struct job_errand errand;  /* the parent's part */
     struct batch_shared batch; /* the first one */
+    struct task_shared task;   /* of an apply: its only one */
 };
 
 enum mp__worker_state { MP__WORKER_STARTING, MP__WORKER_READY, MP__WORKER_INIT_FAILED };
@@ -153,6 +182,7 @@ struct pool_shared {
     uint32_t worker_count;           /* records */
     _Atomic uint32_t failed_inits;   /* in a row: counted by the keeper, cleared by workers */
     struct mp__gate callback_gate;   /* the callback thread sleeps here */
+    struct mp__gate imap_gate;       /* and here who waits for any chunk of an imap */
 
     _Alignas(64) struct mp__guard guard; /* of the two lists; MP__HOLDING_POOL */
     _Atomic(struct batch_shared *) head; /* oldest batch; unlinking it is this one store */
@@ -220,15 +250,32 @@ int mp__pool_work(const struct mp__worker_argument *told); /* the same without i
 /* reply.c: a task's answer while the task runs. */
 
 struct mp_reply {
-    struct job_shared *job; /* the apply */
-    void *block;            /* the answer, held by this process; NULL: in reply_inline */
-    size_t size;            /* its bytes */
-    int code;               /* of mp_reply_fail; 0 none */
+    struct task_shared *task; /* whose */
+    uint64_t number;          /* of the task in sentences; MP__POOL_NO_ITEM: it has none */
+    void *block;              /* the answer, held by this process; NULL: in the room */
+    size_t size;              /* its bytes */
+    int code;                 /* of mp_reply_fail; 0 none */
     char detail[MP__POOL_DETAIL_BYTES]; /* of mp_reply_fail */
 };
-/* Hand it to the job, in an order that a death may cut anywhere. */
-void mp__reply_finish(struct mp_reply *reply, int returned);
+/* "<who> returned <code>", with what the code means if it means something. */
+void mp__describe_returned(char *out, size_t capacity, const char *who, int code);
+/* Hand it to the parent, in an order that a death may cut anywhere. */
+void mp__reply_finish(struct mp_reply *reply, int returned, uint32_t parent);
 /* Its worker died: finish that or undo it, before the dead one's blocks are freed. */
-void mp__reply_recover(struct job_shared *job);
+void mp__reply_recover(struct task_shared *task, uint32_t parent);
+/* The parent, for a task whose worker died in it. */
+void mp__reply_fail_for(struct task_shared *task, int code, const char *sentence);
+
+static inline bool mp__task_has_ended(const struct task_shared *task) {
+    return atomic_load(&task->state) == MP__REPLY_READY;
+}
+static inline const void *mp__task_answer(const struct task_shared *task) {
+    const void *block = atomic_load(&task->block);
+    return block ? block : task->room;
+}
+/* Of a failed one; NULL: nobody said why. */
+static inline const char *mp__task_sentence(const struct task_shared *task) {
+    return task->code != 0 && task->reply_size > 0 ? mp__task_answer(task) : NULL;
+}
 
 #endif

@@ -1,8 +1,9 @@
 /* A task's answer: built in place, handed over so that a death at any instruction loses no block.
  * SPDX-License-Identifier: MIT
  *
- * The worker holds the block until it gives it to the parent. reply_state says how far that is:
- *     NONE    the job's reply_block means nothing yet; the heap frees the block with its holder
+ * The worker holds the block until it gives it to the parent. The task's state says how far that
+ * is:
+ *     NONE    the task's block means nothing yet; the heap frees the block with its holder
  *     LINKED  whoever recovers the worker gives the block to the parent and goes on to
  *     READY   the block is the parent's, freed with the job, or when the parent dies */
 #include "pool/pool.h"
@@ -27,7 +28,7 @@ void *mp_reply_alloc(mp_reply *reply, size_t size) {
     mp__heap_free(reply->block);
     reply->block = block;
     reply->size = size;
-    return block ? block : reply->job->reply_inline;
+    return block ? block : reply->task->room;
 }
 
 int mp_reply_set(mp_reply *reply, const void *data, size_t size) {
@@ -52,43 +53,66 @@ int mp_reply_fail(mp_reply *reply, int code, const char *format, ...) {
     return reply->code;
 }
 
-static void hand_over(const struct mp_reply *reply) {
-    struct job_shared *job = reply->job;
-    job->reply_size = reply->size;
-    atomic_store(&job->reply_block, reply->block);
+static void hand_over(const struct mp_reply *reply, uint32_t parent) {
+    struct task_shared *task = reply->task;
+    task->code = reply->code;
+    task->reply_size = reply->size;
+    atomic_store(&task->block, reply->block);
     MP__POINT("pool.reply.stored");
-    atomic_store(&job->reply_state, MP__REPLY_LINKED);
+    atomic_store(&task->state, MP__REPLY_LINKED);
     MP__POINT("pool.reply.linked");
     if (reply->block)
-        mp__heap_give(reply->block, mp__member_index(job->owner));
+        mp__heap_give(reply->block, parent);
     MP__POINT("pool.reply.given");
-    atomic_store(&job->reply_state, MP__REPLY_READY);
+    atomic_store(&task->state, MP__REPLY_READY);
     MP__POINT("pool.reply.ready");
 }
 
-/* Of a failed task the sentence takes the place of the answer. It fails first, so that the sentence
- * is never taken for an answer. */
-void mp__reply_finish(struct mp_reply *reply, int returned) {
-    if (reply->code != 0 || returned != 0) {
-        reply->job->reply_code = reply->code;
-        mp__job_fail_item(reply->job, 0, returned ? returned : reply->code, MP__FAILED_TASK);
-        MP__POINT("pool.reply.failed");
-        size_t size = reply->code != 0 ? strlen(reply->detail) + 1 : 0;
-        if (mp_reply_set(reply, reply->detail, size) < 0)
-            mp_reply_set(reply, NULL, 0);
-    }
-    hand_over(reply);
+void mp__describe_returned(char *out, size_t capacity, const char *who, int code) {
+    if (code < -1) /* -1 is what people return for no reason in particular, not EPERM */
+        snprintf(out, capacity, "%s returned %d (%s: %s)", who, code, mp_error_name(code),
+                 mp_strerror(code));
+    else
+        snprintf(out, capacity, "%s returned %d", who, code);
 }
 
-void mp__reply_recover(struct job_shared *job) {
-    uint32_t state = atomic_load(&job->reply_state);
-    void *block = atomic_load(&job->reply_block);
+/* The function said nothing but a number. */
+static void describe(struct mp_reply *reply, int returned) {
+    char who[48] = "the task";
+    if (reply->number != MP__POOL_NO_ITEM)
+        snprintf(who, sizeof who, "item %llu: the function", (unsigned long long)reply->number);
+    mp__describe_returned(reply->detail, sizeof reply->detail, who, returned);
+    reply->code = MP_ETASK;
+}
+
+/* Of a failed task the sentence takes the place of the answer. */
+void mp__reply_finish(struct mp_reply *reply, int returned, uint32_t parent) {
+    if (reply->code == 0 && returned != 0)
+        describe(reply, returned);
+    if (reply->code != 0 && mp_reply_set(reply, reply->detail, strlen(reply->detail) + 1) < 0)
+        mp_reply_set(reply, NULL, 0);
+    hand_over(reply, parent);
+}
+
+void mp__reply_recover(struct task_shared *task, uint32_t parent) {
+    uint32_t state = atomic_load(&task->state);
+    void *block = atomic_load(&task->block);
     if (state == MP__REPLY_NONE)
-        atomic_store(&job->reply_block, NULL);
+        atomic_store(&task->block, NULL);
     if (state != MP__REPLY_LINKED)
         return;
     if (block)
-        mp__heap_give(block, mp__member_index(job->owner));
+        mp__heap_give(block, parent);
     MP__POINT("pool.reply.recovered");
-    atomic_store(&job->reply_state, MP__REPLY_READY);
+    atomic_store(&task->state, MP__REPLY_READY);
+}
+
+void mp__reply_fail_for(struct task_shared *task, int code, const char *sentence) {
+    size_t size = strlen(sentence) + 1;
+    char *block = size > sizeof task->room ? mp__heap_alloc(size) : NULL;
+    task->code = code;
+    task->reply_size = block || size <= sizeof task->room ? size : 0;
+    memcpy(block ? block : task->room, sentence, task->reply_size);
+    atomic_store(&task->block, block);
+    atomic_store(&task->state, MP__REPLY_READY);
 }

@@ -33,22 +33,18 @@ static int wait_for_end(struct job_shared *job, mp__time deadline) {
     return 0;
 }
 
-static int take_reply(struct job_shared *job, void *buffer, size_t capacity, size_t *size) {
-    if (!job->is_apply) {
-        if (size)
-            *size = 0;
-        return 0;
-    }
+static int take_reply(const struct job_shared *job, void *buffer, size_t capacity, size_t *size) {
+    const struct task_shared *task = job->shape == MP__JOB_TASKS ? job->tasks : NULL;
+    size_t got = task ? task->reply_size : 0;
     if (size)
-        *size = job->reply_size;
+        *size = got;
     if (!buffer && capacity == 0 && !size)
         return 0;
-    if (job->reply_size > capacity)
-        return mp__fail(MP_ETOOSHORT, "the answer has %llu bytes, the buffer room for %zu",
-                        (unsigned long long)job->reply_size, capacity);
-    void *block = atomic_load(&job->reply_block);
-    if (job->reply_size > 0)
-        memcpy(buffer, block ? block : job->reply_inline, job->reply_size);
+    if (got > capacity)
+        return mp__fail(MP_ETOOSHORT, "the answer has %zu bytes, the buffer room for %zu", got,
+                        capacity);
+    if (got > 0)
+        memcpy(buffer, mp__task_answer(task), got);
     return 0;
 }
 

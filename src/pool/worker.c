@@ -51,31 +51,81 @@ static void begin_item(struct worker_shared *record, const struct job_shared *jo
     MP__POINT("pool.item.begun");
 }
 
-static bool is_cut_short(const struct work *work) {
+/* A process is killed when its work is not wanted any more, a thread has to see it. */
+static inline bool is_cut_short(const struct work *work, const struct job_shared *job) {
     return __builtin_expect(work->is_thread, 0) &&
-           atomic_load_explicit(&work->pool->state, memory_order_relaxed) == MP__POOL_TERMINATED;
+           atomic_load_explicit(&job->state, memory_order_relaxed) != MP__JOB_PENDING;
 }
 
-/* false: we are to be replaced, or to stop; the record says where to go on. */
-static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
-                      mp_map_fn function) {
-    struct job_shared *job = batch->job;
-    struct worker_shared *record = work->record;
-    uint64_t item = mp__batch_chunk_first(batch, chunk), end = mp__batch_chunk_end(batch, chunk);
+/* false: we are to be replaced; the record says where to go on. */
+static inline bool begin_next(struct work *work, const struct job_shared *job, uint64_t item) {
+    if (work->tasks_left-- == 0) {
+        atomic_store(&work->record->item, item << 1);
+        return false;
+    }
+    begin_item(work->record, job, item);
+    return true;
+}
+
+static inline void end_item(struct job_shared *job, uint64_t item, int code) {
+    if (__builtin_expect(code != 0, 0))
+        mp__job_fail_item(job, item, code, MP__FAILED_TASK);
+    else if (job->codes)
+        atomic_store_explicit(&job->codes[item], 0, memory_order_release);
+}
+
+static bool run_items(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+                      mp__any_fn function) {
+    mp_map_fn map = (mp_map_fn)function;
     const char *from = job->items + item * job->item_size;
     char *to = job->results + item * job->result_size;
-    for (; item < end; item++, from += job->item_size, to += job->result_size) {
-        if (work->tasks_left-- == 0 || is_cut_short(work)) {
-            atomic_store(&record->item, item << 1);
+    for (; item < end && !is_cut_short(work, job);
+         item++, from += job->item_size, to += job->result_size) {
+        if (!begin_next(work, job, item))
             return false;
-        }
-        begin_item(record, job, item);
-        int code = function(from, to, work->state);
-        if (__builtin_expect(code != 0, 0))
-            mp__job_fail_item(job, item, code, MP__FAILED_TASK);
+        end_item(job, item, map(from, to, work->state));
     }
-    atomic_store_explicit(&record->item, MP__POOL_NO_ITEM, memory_order_release);
-    MP__POINT("pool.chunk.done");
+    return true;
+}
+
+static bool run_rows(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+                     mp__any_fn function) {
+    const void *row[MP__POOL_COLUMNS_MAX];
+    mp_starmap_fn map = (mp_starmap_fn)function;
+    char *to = job->results + item * job->result_size;
+    for (; item < end && !is_cut_short(work, job); item++, to += job->result_size) {
+        for (size_t i = 0; i < job->item_size; i++)
+            row[i] = job->columns[i].items + item * job->columns[i].size;
+        if (!begin_next(work, job, item))
+            return false;
+        end_item(job, item, map(row, job->item_size, to, work->state));
+    }
+    return true;
+}
+
+static void run_task(struct work *work, struct job_shared *job, uint64_t item, mp_apply_fn apply,
+                     const char *fault) {
+    struct task_shared *task = &job->tasks[item];
+    uint64_t number = job->is_of_imap ? job->first_number + item : MP__POOL_NO_ITEM;
+    struct mp_reply reply = {.task = task, .number = number};
+    int code = MP_EINVAL;
+    if (apply)
+        code = apply(task->data, task->size, &reply, work->state);
+    else
+        mp_reply_fail(&reply, MP_EINVAL, "%s", fault);
+    mp__reply_finish(&reply, code, mp__member_index(job->owner));
+}
+
+/* What nobody asks for any more is left out. */
+static bool run_tasks(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+                      mp__any_fn function) {
+    const char *fault = function ? NULL : mp_error_detail();
+    for (; item < end && atomic_load_explicit(&job->state, memory_order_relaxed) == MP__JOB_PENDING;
+         item++) {
+        if (!begin_next(work, job, item))
+            return false;
+        run_task(work, job, item, (mp_apply_fn)function, fault);
+    }
     return true;
 }
 
@@ -84,30 +134,36 @@ static int fail_unfound(const void *item, void *result, void *state) {
     return MP_EINVAL;
 }
 
-static bool run_map(struct work *work, struct batch_shared *batch, uint64_t chunk) {
-    mp__any_fn function;
-    mp_map_fn map = fail_unfound;
-    if (find_function(work, &batch->job->function, &function) == 0)
-        map = (mp_map_fn)function;
-    do
-        if (!run_chunk(work, batch, chunk, map))
-            return false;
-    while (work->tasks_left > 0 && mp__batch_claim(work->record, batch, &chunk));
+static int fail_unfound_row(const void *const *row, size_t count, void *result, void *state) {
+    (void)row, (void)count, (void)result, (void)state;
+    return MP_EINVAL;
+}
+
+static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
+                      mp__any_fn function) {
+    static bool (*const run[])(struct work *, struct job_shared *, uint64_t, uint64_t,
+                               mp__any_fn) = {
+        [MP__JOB_MAP] = run_items, [MP__JOB_STARMAP] = run_rows, [MP__JOB_TASKS] = run_tasks};
+    uint64_t first = mp__batch_chunk_first(batch, chunk), end = mp__batch_chunk_end(batch, chunk);
+    if (!run[batch->job->shape](work, batch->job, first, end, function))
+        return false;
+    atomic_store_explicit(&work->record->item, MP__POOL_NO_ITEM, memory_order_release);
+    MP__POINT("pool.chunk.done");
     return true;
 }
 
-static bool run_apply(struct work *work, struct job_shared *job) {
-    if (work->tasks_left-- == 0)
-        return false;
-    begin_item(work->record, job, 0);
-    struct mp_reply reply = {.job = job};
+/* false: we are to be replaced within a chunk. */
+static bool run_batch(struct work *work, struct batch_shared *batch, uint64_t chunk) {
+    static const mp__any_fn unfound[] = {[MP__JOB_MAP] = (mp__any_fn)fail_unfound,
+                                         [MP__JOB_STARMAP] = (mp__any_fn)fail_unfound_row,
+                                         [MP__JOB_TASKS] = NULL};
     mp__any_fn function;
-    int code = find_function(work, &job->function, &function);
-    if (code < 0)
-        mp_reply_fail(&reply, code, "%s", mp_error_detail());
-    else
-        code = ((mp_apply_fn)function)(job->items, job->item_size, &reply, work->state);
-    mp__reply_finish(&reply, code);
+    if (find_function(work, &batch->job->function, &function) < 0)
+        function = unfound[batch->job->shape];
+    do
+        if (!run_chunk(work, batch, chunk, function))
+            return false;
+    while (work->tasks_left > 0 && mp__batch_claim(work->record, batch, &chunk));
     return true;
 }
 
@@ -157,9 +213,7 @@ static void work_on(struct work *work) {
     uint64_t chunk = 0;
     while (work->tasks_left > 0 && mp__batch_take(work->pool, work->record, &batch, &chunk) == 0 &&
            batch) {
-        bool goes_on =
-            batch->job->is_apply ? run_apply(work, batch->job) : run_map(work, batch, chunk);
-        if (!goes_on)
+        if (!run_batch(work, batch, chunk))
             return;
         mp__batch_leave(work->pool, work->record);
     }
