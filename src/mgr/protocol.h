@@ -12,6 +12,8 @@
  * - The name may end in "|libmp:" and a random id of the client process. All connections with that
  *   id count as one client: references that are taken over any of them, also by #PROXY replies, are
  *   the client's, and are given back when the last of these connections ends, however that comes.
+ *   The answer to accept_connection is then MP__MANAGER_GREETING instead of None, which tells the
+ *   client what the server is.
  * - Such a connection may send requests without an ident, too (CPython's server then says
  *   #TRACEBACK, KeyError: None): create, incref and decref need no connections of their own.
  *
@@ -26,7 +28,8 @@
 /* What a peer may make us read: far beyond what programs send, far below what hurts. */
 #define MP__MANAGER_DEPTH_MAX 1000 /* objects in objects */
 
-#define MP__CLIENT_MARK "|libmp:" /* before the client's id in accept_connection's name */
+#define MP__CLIENT_MARK "|libmp:"    /* before the client's id in accept_connection's name */
+#define MP__MANAGER_GREETING "libmp" /* what accept_connection with that mark returns */
 
 struct mp__request {
     const char *ident;     /* of the object that is called; NULL: the server itself is */
