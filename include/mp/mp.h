@@ -17,6 +17,7 @@
 #include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
+#include "mp/shared_memory.h"
 #include "mp/sync.h"
 
 #endif

@@ -1,9 +1,13 @@
-/* Where in the address space the arena may lie.
+/* How large shared memory may be, and where in the address space the arena may lie.
  * SPDX-License-Identifier: MIT */
 #include "os/memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "os/sanitizer.h"
 
@@ -45,4 +49,22 @@ void *mp__memory_candidate(unsigned attempt, uint64_t *limit_bytes) {
         attempt -= ranges[i].count;
     }
     return NULL;
+}
+
+int mp__memory_resize(int descriptor, uint64_t size) {
+    struct rlimit limit;
+    /* Beyond that limit ftruncate would also send SIGXFSZ, which kills. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        size > limit.rlim_cur)
+        return -EFBIG;
+    return ftruncate(descriptor, (off_t)size) < 0 ? -errno : 0;
+}
+
+/* Where the file system cannot reserve, that is all there is: touching the page decides. */
+int mp__memory_reserve(int descriptor, uint64_t offset, uint64_t size) {
+    int error;
+    do
+        error = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
+    while (error == EINTR);
+    return error == EOPNOTSUPP || error == EINVAL || error == ENODEV ? 0 : -error;
 }

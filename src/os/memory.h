@@ -11,6 +11,11 @@
  * -errno. */
 int mp__memory_create(uint64_t size);
 
+/* Give a memory object that many bytes, zeros: 0 or -errno, never a signal. */
+int mp__memory_resize(int descriptor, uint64_t size);
+/* Take the pages of that part from the system: 0 or -errno (-ENOSPC). */
+int mp__memory_reserve(int descriptor, uint64_t offset, uint64_t size);
+
 /* Map all of it readable, writable, shared, without reserving memory, exactly at `address`: 0;
  * -EEXIST when something is there; -errno (-ENOMEM: no address space that large). Kept out of core
  * dumps. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
@@ -27,18 +26,11 @@ static int open_memory(void) {
 }
 
 int mp__memory_create(uint64_t size) {
-    struct rlimit limit;
-    /* Beyond that limit ftruncate would also send SIGXFSZ, which kills. */
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        size > limit.rlim_cur)
-        return -EFBIG;
     int descriptor = open_memory();
-    if (descriptor >= 0 && ftruncate(descriptor, (off_t)size) < 0) {
-        int code = -errno;
+    int code = descriptor < 0 ? descriptor : mp__memory_resize(descriptor, size);
+    if (code < 0)
         mp__descriptor_close(descriptor);
-        return code;
-    }
-    return descriptor;
+    return code < 0 ? code : descriptor;
 }
 
 int mp__memory_map(int descriptor, void *address, uint64_t size) {

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
@@ -37,18 +36,11 @@ static int open_memory(void) {
 }
 
 int mp__memory_create(uint64_t size) {
-    struct rlimit limit;
-    /* Beyond that limit ftruncate would also send SIGXFSZ, which kills. */
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        size > limit.rlim_cur)
-        return -EFBIG;
     int descriptor = open_memory();
-    if (descriptor >= 0 && ftruncate(descriptor, (off_t)size) < 0) {
-        int code = -errno;
+    int code = descriptor < 0 ? descriptor : mp__memory_resize(descriptor, size);
+    if (code < 0)
         mp__descriptor_close(descriptor);
-        return code;
-    }
-    return descriptor;
+    return code < 0 ? code : descriptor;
 }
 
 /* Without MAP_FIXED, which would replace what is there. */
@@ -67,13 +59,8 @@ void mp__memory_unmap(void *address, uint64_t size) {
     munmap(address, size);
 }
 
-/* Where the file system cannot reserve, that is all there is: touching the page decides. */
 int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
-    int error;
-    do
-        error = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
-    while (error == EINTR);
-    return error == EOPNOTSUPP || error == EINVAL || error == ENODEV ? 0 : -error;
+    return mp__memory_reserve(descriptor, offset, size);
 }
 
 /* POSIX cannot give pages of a shared memory back: they keep their memory, with zeros in it. */

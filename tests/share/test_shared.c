@@ -126,9 +126,7 @@ static void test_death_in_alloc_leaks_nothing(void **state) {
 
 MPT_MAIN(MPT_CASE(test_blocks_are_aligned_and_apart),
          MPT_CASE(test_size_zero_gives_pointers_of_their_own),
-         MPT_CASE(test_calloc_gives_zeros_also_of_used_memory),
-         MPT_CASE(test_too_much_is_refused),
-         MPT_CASE(test_realloc_keeps_the_contents),
-         MPT_CASE(test_a_wrong_pointer_does_no_harm),
+         MPT_CASE(test_calloc_gives_zeros_also_of_used_memory), MPT_CASE(test_too_much_is_refused),
+         MPT_CASE(test_realloc_keeps_the_contents), MPT_CASE(test_a_wrong_pointer_does_no_harm),
          MPT_CASE(test_pointers_made_by_a_child_hold_here),
          MPT_CASE(test_death_in_alloc_leaks_nothing))
