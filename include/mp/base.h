@@ -42,32 +42,32 @@
 
 /* The one place where a code is born: name, value, Python's exception, sentence. The values lie
  * outside the range of errno and never change. */
-#define MP_ERROR_TABLE(X)                                                                          \
-    X(MP_EINVAL, -5001, "ValueError", "bad argument")                                              \
-    X(MP_ETYPE, -5002, "TypeError", "wrong type")                                                  \
-    X(MP_ESTATE, -5003, "AssertionError", "not at this moment")                                    \
-    X(MP_ETIMEDOUT, -5004, "TimeoutError", "time ran out")                                         \
-    X(MP_EEMPTY, -5005, "queue.Empty", "nothing there")                                            \
-    X(MP_EFULL, -5006, "queue.Full", "no room")                                                    \
-    X(MP_EEOF, -5007, "EOFError", "the other end is gone")                                         \
-    X(MP_ECLOSED, -5008, "ValueError", "used after close")                                         \
-    X(MP_ETOOSHORT, -5009, "BufferTooShort", "the buffer is too short for the message")            \
-    X(MP_EAUTH, -5010, "AuthenticationError", "authentication failed")                             \
-    X(MP_EBROKEN, -5011, "BrokenBarrierError", "the barrier is broken")                            \
-    X(MP_EOWNER, -5012, "AssertionError", "held by another thread")                                \
-    X(MP_EOWNERDEAD, -5013, "", "held now, but its last owner died while holding it")              \
-    X(MP_ETASK, -5014, "", "the task function failed")                                             \
-    X(MP_EWORKER, -5015, "", "the worker died while it ran the task")                              \
-    X(MP_ECANCELED, -5016, "CancelledError", "cancelled")                                          \
-    X(MP_EEND, -5017, "StopIteration", "no more items")                                            \
-    X(MP_EPROTO, -5018, "", "bytes that are not what they should be")                              \
-    X(MP_EREMOTE, -5019, "RemoteError", "the server raised an exception")                          \
-    X(MP_EKEY, -5020, "KeyError", "no such key")                                                   \
-    X(MP_EINDEX, -5021, "IndexError", "index out of range")                                        \
-    X(MP_ENOTMAIN, -5022, "RuntimeError", "mp_freeze_support() was not called first in main()")    \
-    X(MP_EFOREIGN, -5023, "AssertionError", "belongs to another process")                          \
-    X(MP_EDAEMON, -5024, "AssertionError", "daemonic processes have no children")                  \
-    X(MP_ENOTPASSED, -5025, "", "the connection was not given to this process")                    \
+#define MP_ERROR_TABLE(X)                                                                       \
+    X(MP_EINVAL, -5001, "ValueError", "bad argument")                                           \
+    X(MP_ETYPE, -5002, "TypeError", "wrong type")                                               \
+    X(MP_ESTATE, -5003, "AssertionError", "not at this moment")                                 \
+    X(MP_ETIMEDOUT, -5004, "TimeoutError", "time ran out")                                      \
+    X(MP_EEMPTY, -5005, "queue.Empty", "nothing there")                                         \
+    X(MP_EFULL, -5006, "queue.Full", "no room")                                                 \
+    X(MP_EEOF, -5007, "EOFError", "the other end is gone")                                      \
+    X(MP_ECLOSED, -5008, "ValueError", "used after close")                                      \
+    X(MP_ETOOSHORT, -5009, "BufferTooShort", "the buffer is too short for the message")         \
+    X(MP_EAUTH, -5010, "AuthenticationError", "authentication failed")                          \
+    X(MP_EBROKEN, -5011, "BrokenBarrierError", "the barrier is broken")                         \
+    X(MP_EOWNER, -5012, "AssertionError", "held by another thread")                             \
+    X(MP_EOWNERDEAD, -5013, "", "held now, but its last owner died while holding it")           \
+    X(MP_ETASK, -5014, "", "the task function failed")                                          \
+    X(MP_EWORKER, -5015, "", "the worker died while it ran the task")                           \
+    X(MP_ECANCELED, -5016, "CancelledError", "cancelled")                                       \
+    X(MP_EEND, -5017, "StopIteration", "no more items")                                         \
+    X(MP_EPROTO, -5018, "", "bytes that are not what they should be")                           \
+    X(MP_EREMOTE, -5019, "RemoteError", "the server raised an exception")                       \
+    X(MP_EKEY, -5020, "KeyError", "no such key")                                                \
+    X(MP_EINDEX, -5021, "IndexError", "index out of range")                                     \
+    X(MP_ENOTMAIN, -5022, "RuntimeError", "mp_freeze_support() was not called first in main()") \
+    X(MP_EFOREIGN, -5023, "AssertionError", "belongs to another process")                       \
+    X(MP_EDAEMON, -5024, "AssertionError", "daemonic processes have no children")               \
+    X(MP_ENOTPASSED, -5025, "", "the connection was not given to this process")                 \
     X(MP_EDEADLK, -5026, "", "threads wait for each other's locks")
 
 enum mp_error {

@@ -8,6 +8,7 @@
 #include "mp/connection.h"
 #include "mp/context.h"
 #include "mp/family.h"
+#include "mp/imap.h"
 #include "mp/listener.h"
 #include "mp/log.h"
 #include "mp/manager.h"

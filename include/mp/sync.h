@@ -219,9 +219,9 @@ static inline void mp__with_lock_leave(struct mp__with_lock *with) {
 }
 #define MP__JOIN(a, b) a##b
 #define MP__WITH_LOCK(lock, line) MP__WITH_LOCK_NAMED(lock, MP__JOIN(mp__with_, line))
-#define MP__WITH_LOCK_NAMED(lock, name)                                                            \
-    for (struct mp__with_lock name __attribute__((cleanup(mp__with_lock_leave))) =                 \
-             mp__with_lock_enter(lock);                                                            \
+#define MP__WITH_LOCK_NAMED(lock, name)                                             \
+    for (struct mp__with_lock name                                                  \
+         __attribute__((cleanup(mp__with_lock_leave))) = mp__with_lock_enter(lock); \
          name.is_first; name.is_first = false)
 
 #endif

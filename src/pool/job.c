@@ -211,6 +211,13 @@ static void abandon(struct pool_local *local, struct job_shared *job, int code,
         mp__job_announce(local->shared, job);
 }
 
+void mp__job_abandon(struct pool_local *local, struct job_shared *job, int code,
+                     const char *detail) {
+    pthread_mutex_lock(&local->mutex);
+    abandon(local, job, code, detail);
+    pthread_mutex_unlock(&local->mutex);
+}
+
 void mp__job_abandon_all(struct pool_local *local, int code, const char *detail) {
     pthread_mutex_lock(&local->mutex);
     for (struct job_shared *job = local->jobs; job; job = job->errand.following)
@@ -228,6 +235,7 @@ void mp__job_detach_all(struct pool_local *local) {
         job = following;
     }
     local->jobs = local->orphans = NULL;
+    mp__imap_detach_all(local);
     pthread_mutex_unlock(&local->mutex);
 }
 

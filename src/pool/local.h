@@ -47,6 +47,7 @@ struct pool_local {
     struct job_shared *orphans, *last_orphan; /* those nobody refers to, oldest first */
     struct mp__known_function known[MP__POOL_KNOWN_FUNCTIONS]; /* packing costs a search */
     unsigned known_next;                                       /* which one to replace */
+    struct imap_shared *imaps;                                 /* that are not freed */
     unsigned callbacks_due;                    /* jobs whose callback was not called yet */
     unsigned progress_jobs;                    /* jobs with a progress callback, among them */
     unsigned timed_jobs;                       /* jobs with a time limit */
@@ -103,6 +104,7 @@ struct mp__submission {
     const mp_map_options *map;     /* NULL none */
     const mp_apply_options *apply; /* NULL none */
 };
+int mp__job_check_open(struct pool_local *local, const char *name); /* does it take work? */
 int mp__job_submit(struct job_shared **out, mp_pool *pool, const struct mp__submission *order);
 /* It has ended: write results and codes to where the user wants them, once. */
 void mp__job_settle(struct job_shared *job);
@@ -121,10 +123,17 @@ void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mu
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);
 /* What is pending ends with this code; `detail` may be NULL when that says it all. */
+void mp__job_abandon(struct pool_local *local, struct job_shared *job, int code,
+                     const char *detail);
 void mp__job_abandon_all(struct pool_local *local, int code, const char *detail);
 /* Workers and threads are gone, the pool will be: free all jobs but those that the user still has.
  */
 void mp__job_detach_all(struct pool_local *local);
+
+/* imap.c; mutex held */
+
+bool mp__imap_wants_more(const struct pool_local *local); /* are there inputs not drawn yet? */
+void mp__imap_detach_all(struct pool_local *local);       /* the pool is freed, they are not */
 
 /* keeper.c: the thread that watches the workers. */
 

@@ -386,6 +386,15 @@ static int join_pool(struct pool_local *local, mp__time deadline) {
     return 0;
 }
 
+/* Its inputs are drawn by who reads it, perhaps the thread that is about to wait. */
+static bool has_open_imap(struct pool_local *local) {
+    pthread_mutex_lock(&local->mutex);
+    bool has_one =
+        atomic_load(&local->shared->state) == MP__POOL_CLOSED && mp__imap_wants_more(local);
+    pthread_mutex_unlock(&local->mutex);
+    return has_one;
+}
+
 int mp_pool_join(mp_pool *pool, double timeout) {
     mp__time deadline;
     int code = mp__pool_check(pool, "mp_pool_join");
@@ -398,6 +407,9 @@ int mp_pool_join(mp_pool *pool, double timeout) {
         return mp__fail(MP_EINVAL, "mp_pool_join: close or terminate the pool first");
     if (mp__callback_is_me(local) || mp__seat_is_mine(local))
         return mp__fail(MP_ESTATE, "mp_pool_join: a callback or task cannot wait for itself");
+    if (has_open_imap(local))
+        return mp__fail(MP_ESTATE,
+                        "mp_pool_join: an imap has more inputs; read it to its end or free it");
     mp__log(MP_LOG_DEBUG, "joining pool");
     if (join_pool(local, deadline) < 0)
         return mp__fail(MP_ETIMEDOUT, "mp_pool_join: not done within %g seconds", timeout);

@@ -102,6 +102,7 @@ struct input_shared {
 struct job_errand {
     struct job_shared *previous, *following; /* in the pool's list of jobs */
     struct job_shared *next_orphan;          /* in its list of jobs that nobody refers to */
+    struct job_shared *next_of_imap;         /* in the list of its imap, which needs no lock */
     unsigned references;                     /* the user's result, a callback to come */
     bool is_orphan;                          /* in that list */
     bool is_timed;                           /* counted in timed_jobs */

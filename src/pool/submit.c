@@ -223,6 +223,14 @@ static int check_open(struct pool_local *local, const struct mp__submission *ord
     return mp__fail(MP_EINVAL, "%s: the pool is closed and takes no more work", order->name);
 }
 
+int mp__job_check_open(struct pool_local *local, const char *name) {
+    struct mp__submission order = {.name = name};
+    pthread_mutex_lock(&local->mutex);
+    int code = check_open(local, &order);
+    pthread_mutex_unlock(&local->mutex);
+    return code;
+}
+
 static void add_to_jobs(struct pool_local *local, struct job_shared *job) {
     struct job_errand *errand = &job->errand;
     errand->following = local->jobs;
