@@ -213,9 +213,8 @@ int mp_pool_close(mp_pool *pool);
 int mp_pool_terminate(mp_pool *pool);
 
 /* Wait until all work is done, all callbacks were called and all workers have ended.
- *   returns  0; MP_EINVAL: neither closed nor terminated; MP_ETIMEDOUT; MP_ESTATE: in a callback, or
- *            an imap has inputs left: read it to its end or free it first
- *            or a task of its threads
+ *   returns  0; MP_EINVAL: neither closed nor terminated; MP_ETIMEDOUT; MP_ESTATE: in a callback
+ *            or a task of its threads; or an imap has inputs left: read them or free it first
  *   python   Pool.join */
 int mp_pool_join(mp_pool *pool, double timeout);
 
