@@ -197,6 +197,13 @@ int mp_async_result_successful(const mp_async_result *result);
  * result is freed. */
 const char *mp_async_result_detail(const mp_async_result *result);
 
+/* Undo it: what is not begun is left out, a worker that runs it is killed and replaced (a thread is
+ * waited for). It ends with MP_ECANCELED; of a map, codes and results of the items done are there.
+ *   returns  0, also the second time; MP_ESTATE: it has ended already, or called in a task of the
+ *            pool's threads; MP_EINVAL; -ENOMEM
+ *   blocks   until no worker is in it, some milliseconds */
+int mp_async_result_cancel(mp_async_result *result);
+
 /* Give it back, before or after its pool. Not done yet: it runs to its end all the same, and arrays
  * in the arena must stay until then. NULL: nothing. */
 void mp_async_result_free(mp_async_result *result);

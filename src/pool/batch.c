@@ -187,7 +187,7 @@ bool mp__batch_is_worked_on(const struct pool_shared *pool, const struct batch_s
     return false;
 }
 
-static bool is_all_closed(struct job_shared *job) {
+bool mp__job_is_closed(struct job_shared *job) {
     for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling))
         if (!atomic_load(&batch->is_closed))
             return false;
@@ -203,7 +203,7 @@ void mp__batch_finish(struct pool_shared *pool, struct batch_shared *batch) {
     struct job_shared *job = batch->job;
     atomic_store(&batch->is_closed, 1);
     MP__POINT("pool.finish.closed");
-    if (!is_all_closed(job))
+    if (!mp__job_is_closed(job))
         return;
     uint32_t pending = MP__JOB_PENDING;
     atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_DONE);

@@ -217,8 +217,11 @@ bool mp__burial_try(struct pool_local *local, uint32_t seat) {
         return false;
     uint64_t word = atomic_load(&death.record->batch);
     death.batch = (struct batch_shared *)(uintptr_t)(word & ~MP__POOL_LEAVING);
-    if (word && !(word & MP__POOL_LEAVING))
+    if (word && !(word & MP__POOL_LEAVING)) {
+        pthread_mutex_lock(&local->mutex);
         settle_chunk(&death);
+        pthread_mutex_unlock(&local->mutex);
+    }
     if (word)
         mp__batch_leave(local->shared, death.record);
     if (atomic_load(&death.record->state) != MP__WORKER_READY)

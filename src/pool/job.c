@@ -68,7 +68,7 @@ static void wait_while_busy(struct job_shared *job) {
 }
 
 /* false: somebody else has settled it. */
-static bool begin_settling(struct job_shared *job) {
+bool mp__job_begin_settling(struct job_shared *job) {
     for (;;) {
         uint32_t state = MP__SETTLE_NOT;
         if (atomic_compare_exchange_strong(&job->settled, &state, MP__SETTLE_BUSY))
@@ -79,27 +79,28 @@ static bool begin_settling(struct job_shared *job) {
     }
 }
 
-static void end_settling(struct job_shared *job, enum mp__settle_state state) {
-    atomic_store(&job->settled, state);
+void mp__job_end_settling(struct job_shared *job, bool has_results) {
+    if (has_results)
+        copy_results_out(job);
+    atomic_store(&job->settled, has_results ? MP__SETTLE_DONE : MP__SETTLE_NOT);
     mp__gate_notify(&job->gate, MP__WAKE_ALL);
 }
 
 void mp__job_settle(struct job_shared *job) {
-    if (!begin_settling(job))
+    if (!mp__job_begin_settling(job))
         return;
-    if (atomic_load(&job->state) == MP__JOB_DONE) {
+    bool is_done = atomic_load(&job->state) == MP__JOB_DONE;
+    if (is_done)
         explain(job);
-        copy_results_out(job);
-    }
-    end_settling(job, MP__SETTLE_DONE);
+    mp__job_end_settling(job, is_done);
 }
 
 void mp__job_forget_arrays(struct job_shared *job) {
-    if (!begin_settling(job))
+    if (!mp__job_begin_settling(job))
         return;
     job->errand.results = NULL;
     job->errand.codes = NULL;
-    end_settling(job, MP__SETTLE_NOT);
+    mp__job_end_settling(job, false);
 }
 
 /* A worker that has the job in its record, or a list of the keeper, may still touch it. */
@@ -199,29 +200,31 @@ void mp__job_free_orphans(struct pool_local *local, unsigned limit) {
 }
 
 /* Nobody reads code and detail unless the job was abandoned, by us. */
-static void abandon(struct pool_local *local, struct job_shared *job, int code,
-                    const char *detail) {
+bool mp__job_abandon_locked(struct pool_local *local, struct job_shared *job, int code,
+                            const char *detail) {
     uint32_t pending = MP__JOB_PENDING;
     if (atomic_load(&job->state) != MP__JOB_PENDING)
-        return;
+        return false;
     job->errand.abandoned_code = code;
     free(job->errand.abandoned_detail);
     job->errand.abandoned_detail = detail ? strdup(detail) : NULL;
-    if (atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED))
+    bool is_ours = atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED);
+    if (is_ours)
         mp__job_announce(local->shared, job);
+    return is_ours;
 }
 
 void mp__job_abandon(struct pool_local *local, struct job_shared *job, int code,
                      const char *detail) {
     pthread_mutex_lock(&local->mutex);
-    abandon(local, job, code, detail);
+    mp__job_abandon_locked(local, job, code, detail);
     pthread_mutex_unlock(&local->mutex);
 }
 
 void mp__job_abandon_all(struct pool_local *local, int code, const char *detail) {
     pthread_mutex_lock(&local->mutex);
     for (struct job_shared *job = local->jobs; job; job = job->errand.following)
-        abandon(local, job, code, detail);
+        mp__job_abandon_locked(local, job, code, detail);
     pthread_mutex_unlock(&local->mutex);
 }
 

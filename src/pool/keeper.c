@@ -134,14 +134,17 @@ static void fill_seats(struct pool_local *local) {
             confirm_worker(local, &local->seats[i]);
 }
 
-/* The job is only freed under the mutex, and only when no record names a batch of it. */
+/* The job is only freed under the mutex, and only when no record names a batch of it. Whoever runs
+ * what was cancelled has no time at all. */
 static mp__time find_time_limit(struct pool_local *local, uint64_t *batch,
                                 const struct worker_shared *record) {
     mp__time limit = 0;
     pthread_mutex_lock(&local->mutex);
     uint64_t word = *batch = atomic_load(&record->batch);
-    if (word && !(word & MP__POOL_LEAVING))
-        limit = ((const struct batch_shared *)(uintptr_t)word)->job->time_limit;
+    if (word && !(word & MP__POOL_LEAVING)) {
+        const struct job_shared *job = ((const struct batch_shared *)(uintptr_t)word)->job;
+        limit = job->errand.is_canceled ? 1 : job->time_limit;
+    }
     pthread_mutex_unlock(&local->mutex);
     return limit;
 }

@@ -50,7 +50,7 @@ struct pool_local {
     struct imap_shared *imaps;                                 /* that are not freed */
     unsigned callbacks_due;                    /* jobs whose callback was not called yet */
     unsigned progress_jobs;                    /* jobs with a progress callback, among them */
-    unsigned timed_jobs;                       /* jobs with a time limit */
+    unsigned timed_jobs;                       /* jobs with a time limit, or being cancelled */
     bool has_callback_thread;                  /* it was started and not joined */
     bool has_keeper;                           /* it was started and not joined */
     int broken_code;                           /* of a broken pool, else 0 */
@@ -108,6 +108,9 @@ int mp__job_check_open(struct pool_local *local, const char *name); /* does it t
 int mp__job_submit(struct job_shared **out, mp_pool *pool, const struct mp__submission *order);
 /* It has ended: write results and codes to where the user wants them, once. */
 void mp__job_settle(struct job_shared *job);
+/* The two halves of it. begin: false: that was done before; else nobody else does it until end. */
+bool mp__job_begin_settling(struct job_shared *job);
+void mp__job_end_settling(struct job_shared *job, bool has_results);
 /* The user's arrays may be gone from now on. */
 void mp__job_forget_arrays(struct job_shared *job);
 /* Of an ended one: 0 or the code that get returns. */
@@ -122,7 +125,10 @@ void mp__inputs_free(struct input_shared *inputs);        /* NULL: nothing */
 void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);
-/* What is pending ends with this code; `detail` may be NULL when that says it all. */
+/* What is pending ends with this code; `detail` may be NULL when that says it all. locked: the mutex
+ * is held; false: it has ended before. */
+bool mp__job_abandon_locked(struct pool_local *local, struct job_shared *job, int code,
+                            const char *detail);
 void mp__job_abandon(struct pool_local *local, struct job_shared *job, int code,
                      const char *detail);
 void mp__job_abandon_all(struct pool_local *local, int code, const char *detail);
@@ -134,6 +140,13 @@ void mp__job_detach_all(struct pool_local *local);
 
 bool mp__imap_wants_more(const struct pool_local *local); /* are there inputs not drawn yet? */
 void mp__imap_detach_all(struct pool_local *local);       /* the pool is freed, they are not */
+
+/* result.c */
+
+int mp__result_check(const mp_async_result *result, const char *function);
+static inline struct job_shared *mp__result_job(const mp_async_result *result) {
+    return (struct job_shared *)(uintptr_t)(const void *)result;
+}
 
 /* keeper.c: the thread that watches the workers. */
 

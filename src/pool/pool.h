@@ -106,6 +106,7 @@ struct job_errand {
     unsigned references;                     /* the user's result, a callback to come */
     bool is_orphan;                          /* in that list */
     bool is_timed;                           /* counted in timed_jobs */
+    bool is_canceled;                        /* who still runs it is killed */
     int abandoned_code;                      /* of MP__JOB_ABANDONED: what get returns */
     char *abandoned_detail;                  /* and its sentence; malloc'd, NULL: none */
     char *detail; /* of a failure that no task explained; malloc'd, the keeper's, then settle's */
@@ -226,6 +227,8 @@ void mp__batch_leave(struct pool_shared *pool, struct worker_shared *worker);
 /* End batch and job, if all of it is given out and nobody is in it. */
 void mp__batch_finish(struct pool_shared *pool, struct batch_shared *batch);
 bool mp__batch_is_worked_on(const struct pool_shared *pool, const struct batch_shared *batch);
+/* All that was not given out or is worked on is done, or will not be. */
+bool mp__job_is_closed(struct job_shared *job);
 /* Note that an item failed; the lowest number wins. */
 void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
                        enum mp__failure_origin origin);

@@ -6,13 +6,9 @@
 
 #include "base/fail.h"
 
-static struct job_shared *job_of(const mp_async_result *result) {
-    return (struct job_shared *)(uintptr_t)(const void *)result;
-}
-
-static int check_result(const mp_async_result *result, const char *function) {
+int mp__result_check(const mp_async_result *result, const char *function) {
     int code = mp__kind_check(result, MP__KIND_ASYNC_RESULT, function, "result");
-    if (code == 0 && !mp__pool_is_ours(job_of(result)->owner))
+    if (code == 0 && !mp__pool_is_ours(mp__result_job(result)->owner))
         code = mp__fail(MP_EFOREIGN, "%s: the result belongs to another process's pool", function);
     return code;
 }
@@ -51,14 +47,14 @@ static int take_reply(const struct job_shared *job, void *buffer, size_t capacit
 int mp_async_result_get(mp_async_result *result, void *buffer, size_t capacity, size_t *size,
                         double timeout) {
     mp__time deadline;
-    int code = check_result(result, "mp_async_result_get");
+    int code = mp__result_check(result, "mp_async_result_get");
     if (code == 0 && !buffer && capacity > 0)
         code = mp__fail(MP_EINVAL, "mp_async_result_get: the buffer is NULL, but not its capacity");
     if (code == 0)
         code = mp__deadline(&deadline, timeout);
     if (code < 0)
         return code;
-    struct job_shared *job = job_of(result);
+    struct job_shared *job = mp__result_job(result);
     if (wait_for_end(job, deadline) < 0)
         return mp__fail(MP_ETIMEDOUT, "mp_async_result_get: not done within %g seconds", timeout);
     code = mp__job_code(job);
@@ -69,40 +65,40 @@ int mp_async_result_get(mp_async_result *result, void *buffer, size_t capacity, 
 
 int mp_async_result_wait(mp_async_result *result, double timeout) {
     mp__time deadline;
-    int code = check_result(result, "mp_async_result_wait");
+    int code = mp__result_check(result, "mp_async_result_wait");
     if (code == 0)
         code = mp__deadline(&deadline, timeout);
     if (code < 0)
         return code;
-    if (wait_for_end(job_of(result), deadline) < 0)
+    if (wait_for_end(mp__result_job(result), deadline) < 0)
         return mp__fail(MP_ETIMEDOUT, "mp_async_result_wait: not done within %g seconds", timeout);
     return 0;
 }
 
 bool mp_async_result_ready(const mp_async_result *result) {
-    if (check_result(result, "mp_async_result_ready") < 0 || !has_ended(job_of(result)))
+    if (mp__result_check(result, "mp_async_result_ready") < 0 || !has_ended(mp__result_job(result)))
         return false;
-    mp__job_settle(job_of(result));
+    mp__job_settle(mp__result_job(result));
     return true;
 }
 
 int mp_async_result_successful(const mp_async_result *result) {
-    int code = check_result(result, "mp_async_result_successful");
+    int code = mp__result_check(result, "mp_async_result_successful");
     if (code < 0)
         return code;
     if (!mp_async_result_ready(result))
         return mp__fail(MP_EINVAL, "mp_async_result_successful: it is not ready yet");
-    return mp__job_code(job_of(result)) == 0;
+    return mp__job_code(mp__result_job(result)) == 0;
 }
 
 const char *mp_async_result_detail(const mp_async_result *result) {
-    return mp_async_result_ready(result) ? mp__job_detail(job_of(result)) : "";
+    return mp_async_result_ready(result) ? mp__job_detail(mp__result_job(result)) : "";
 }
 
 void mp_async_result_free(mp_async_result *result) {
-    if (!result || check_result(result, "mp_async_result_free") < 0)
+    if (!result || mp__result_check(result, "mp_async_result_free") < 0)
         return;
-    struct job_shared *job = job_of(result);
+    struct job_shared *job = mp__result_job(result);
     mp__job_forget_arrays(job);
     if (job->pool)
         mp__job_unrefer(job);
