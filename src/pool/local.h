@@ -125,8 +125,8 @@ void mp__inputs_free(struct input_shared *inputs);        /* NULL: nothing */
 void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);
-/* What is pending ends with this code; `detail` may be NULL when that says it all. locked: the mutex
- * is held; false: it has ended before. */
+/* What is pending ends with this code; `detail` may be NULL when that says it all. locked: the
+ * mutex is held; false: it has ended before. */
 bool mp__job_abandon_locked(struct pool_local *local, struct job_shared *job, int code,
                             const char *detail);
 void mp__job_abandon(struct pool_local *local, struct job_shared *job, int code,
