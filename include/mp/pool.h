@@ -72,7 +72,13 @@ typedef struct mp_pool_options {
     double task_timeout;           /* seconds for one item or task; 0: none. Past it the worker is
                                       killed and the item gets MP_ETIMEDOUT */
     unsigned retries;              /* how often an item whose worker died is begun again */
-    bool pin_cpus;                 /* not supported yet: MP_EINVAL */
+    bool pin_cpus;                 /* each worker stays on one processor, in turn; where the system
+                                      cannot: MP_EINVAL */
+    int nice;                      /* added to the nice value of workers; 0: none */
+    size_t memory_limit;           /* bytes of private memory (what a fork inherits included, shared
+                                      memory not) past which malloc fails in a worker; 0: none */
+    size_t max_rss;                /* bytes of private memory past which a worker is replaced, when
+                                      it ends a chunk or task; 0: none */
 } mp_pool_options;
 
 typedef struct mp_map_options {
@@ -97,6 +103,18 @@ typedef struct mp_apply_options {
     void *user;                                                       /* goes to both */
     double timeout; /* as task_timeout, for this task; 0: the pool's */
 } mp_apply_options;
+
+/* What the workers of one seat did: the present one and those that it replaced. */
+typedef struct mp_worker_stats {
+    pid_t pid;           /* of the present one; 0: none, or not begun yet */
+    size_t tasks;        /* items and tasks that they ended, well or not */
+    double busy_seconds; /* with work, from when they were ready */
+    double idle_seconds; /* without */
+    unsigned restarts;   /* how often one was replaced */
+    double cpu_seconds;  /* of processor time */
+    size_t peak_bytes;   /* of memory, shared included: the largest of theirs; of who was killed: 0.
+                            Of threads: the program's */
+} mp_worker_stats;
 
 MP_BEGIN_DECLS
 
@@ -207,6 +225,11 @@ int mp_async_result_cancel(mp_async_result *result);
 /* Give it back, before or after its pool. Not done yet: it runs to its end all the same, and arrays
  * in the arena must stay until then. NULL: nothing. */
 void mp_async_result_free(mp_async_result *result);
+
+/* What each worker did so far, near enough while they go on.
+ *   out      room for `capacity`, in a fixed order; NULL with 0
+ *   returns  how many workers the pool has, perhaps more than capacity; MP_EINVAL */
+int mp_pool_stats(mp_pool *pool, mp_worker_stats *out, int capacity);
 
 /* Take no more work; what was submitted is still done. Twice is once.
  *   returns  0; MP_EINVAL

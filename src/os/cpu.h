@@ -12,6 +12,11 @@ int mp__cpu_usable_count(void);
 /* May this process run on one cpu only, so that spinning never helps? Cached. */
 bool mp__cpu_is_alone(void);
 
+bool mp__cpu_can_pin(void); /* this system can keep a thread on one processor */
+/* Keep the calling thread on one of those that it may use: the `number`-th, counted round. Only a
+ * wish: it is not heard when that processor was taken away meanwhile. */
+void mp__cpu_pin(unsigned number);
+
 static inline void mp__cpu_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

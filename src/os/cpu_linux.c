@@ -9,19 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int affinity_count(void) {
-    for (int bits = 1024; bits <= 1024 * 1024;
-         bits *= 4) { /* the kernel refuses sets smaller than its own */
-        cpu_set_t *set = CPU_ALLOC((size_t)bits);
-        if (!set)
-            break;
-        size_t size = CPU_ALLOC_SIZE((size_t)bits);
-        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+/* Those that the calling thread may use; to be freed by CPU_FREE. The kernel refuses sets smaller
+ * than its own. */
+static cpu_set_t *read_affinity(size_t *size) {
+    for (size_t bits = 1024; bits <= 1024 * 1024; bits *= 4) {
+        cpu_set_t *set = CPU_ALLOC(bits);
+        *size = CPU_ALLOC_SIZE(bits);
+        if (!set || sched_getaffinity(0, *size, set) == 0)
+            return set;
         CPU_FREE(set);
-        if (count > 0)
-            return count;
     }
-    return mp__cpu_count();
+    return NULL;
+}
+
+static int affinity_count(void) {
+    size_t size;
+    cpu_set_t *set = read_affinity(&size);
+    int count = set ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    return count > 0 ? count : mp__cpu_count();
 }
 
 /* One number of a file in a folder: -1 when there is no file, or "max", or -1 as in version 1. */
@@ -156,4 +162,26 @@ bool mp__cpu_is_alone(void) {
         atomic_store_explicit(&known, count, memory_order_relaxed);
     }
     return count == 1;
+}
+
+bool mp__cpu_can_pin(void) {
+    return true;
+}
+
+static void keep_only(size_t wanted, cpu_set_t *set, size_t size) {
+    for (size_t cpu = 0, seen = 0; cpu < size * 8; cpu++)
+        if (CPU_ISSET_S(cpu, size, set) && seen++ != wanted)
+            CPU_CLR_S(cpu, size, set);
+}
+
+/* Whoever is alone on its processor has others to spin for on the rest: ask that before. */
+void mp__cpu_pin(unsigned number) {
+    size_t size;
+    (void)mp__cpu_is_alone();
+    cpu_set_t *set = read_affinity(&size);
+    if (!set)
+        return;
+    keep_only(number % (unsigned)CPU_COUNT_S(size, set), set, size);
+    (void)sched_setaffinity(0, size, set);
+    CPU_FREE(set);
 }

@@ -12,3 +12,11 @@ bool mp__cpu_is_alone(void) {
         known = mp__cpu_count();
     return known == 1;
 }
+
+bool mp__cpu_can_pin(void) {
+    return false;
+}
+
+void mp__cpu_pin(unsigned number) {
+    (void)number;
+}

@@ -144,10 +144,21 @@ static bool take_locked(struct pool_shared *pool, struct worker_shared *worker,
     return is_claimed;
 }
 
-static void wait_for_work(struct pool_shared *pool) {
+/* Who always has work looks at no clock. */
+static void sleep_on(struct pool_shared *pool, struct worker_shared *worker, uint32_t ticket) {
+    mp__time since = mp__now();
+    atomic_store_explicit(&worker->idle_since, since, memory_order_relaxed);
+    mp__gate_wait(&pool->work, ticket, MP__NEVER);
+    MP__POINT("pool.sleep.ended");
+    atomic_store_explicit(&worker->idle, atomic_load(&worker->idle) + mp__now() - since,
+                          memory_order_relaxed);
+    atomic_store_explicit(&worker->idle_since, 0, memory_order_relaxed);
+}
+
+static void wait_for_work(struct pool_shared *pool, struct worker_shared *worker) {
     uint32_t ticket = mp__gate_prepare(&pool->work);
     if (!is_stopping(pool) && !atomic_load(&pool->head))
-        mp__gate_wait(&pool->work, ticket, MP__NEVER);
+        sleep_on(pool, worker, ticket);
     else
         mp__gate_cancel(&pool->work, ticket);
 }
@@ -157,7 +168,7 @@ int mp__batch_take(struct pool_shared *pool, struct worker_shared *worker,
     bool has_slept = false;
     for (*out = NULL; !is_stopping(pool);) {
         if (!atomic_load(&pool->head)) {
-            wait_for_work(pool);
+            wait_for_work(pool, worker);
             has_slept = true;
             continue;
         }

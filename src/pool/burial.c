@@ -215,6 +215,7 @@ bool mp__burial_try(struct pool_local *local, uint32_t seat) {
         .local = local, .seat = &local->seats[seat], .record = &local->shared->workers[seat]};
     if (!identify(&death))
         return false;
+    mp__stats_bury(local, seat);
     uint64_t word = atomic_load(&death.record->batch);
     death.batch = (struct batch_shared *)(uintptr_t)(word & ~MP__POOL_LEAVING);
     if (word && !(word & MP__POOL_LEAVING)) {

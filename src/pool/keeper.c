@@ -187,13 +187,19 @@ static int choose_tick(struct pool_local *local, bool is_timed) {
 
 static void wait_for_event(struct pool_local *local, int tick) {
     uint32_t count = local->shared->worker_count;
-    nfds_t used = 0;
-    local->polls[used++] = (struct pollfd){.fd = local->wake[0], .events = POLLIN};
+    struct pollfd *polls = local->polls + 1;
+    local->polls[0] = (struct pollfd){.fd = local->wake[0], .events = POLLIN};
+    for (uint32_t i = 0; i < count; i++) {
+        mp_process *process = local->seats[i].process;
+        polls[i] =
+            (struct pollfd){.fd = process ? mp_process_sentinel(process) : -1, .events = POLLIN};
+    }
+    if (poll(local->polls, count + 1, tick) <= 0)
+        return;
     for (uint32_t i = 0; i < count; i++)
-        if (local->seats[i].process)
-            local->polls[used++] = (struct pollfd){
-                .fd = mp_process_sentinel(local->seats[i].process), .events = POLLIN};
-    if (poll(local->polls, used, tick) <= 0 || !(local->polls[0].revents & POLLIN))
+        if (polls[i].revents)
+            mp__stats_see_end(local, i);
+    if (!(local->polls[0].revents & POLLIN))
         return;
     char bytes[64];
     ssize_t taken = read(local->wake[0], bytes, sizeof bytes);

@@ -162,6 +162,11 @@ int mp__seat_start_thread(struct pool_local *local, uint32_t seat);
 void mp__seat_end_all(struct pool_local *local);
 bool mp__seat_is_mine(struct pool_local *local); /* this thread is a worker of that pool */
 
+/* stats.c: what workers did. */
+
+void mp__stats_see_end(struct pool_local *local, uint32_t seat); /* its process has just ended */
+void mp__stats_bury(struct pool_local *local, uint32_t seat);    /* it goes to the past */
+
 /* burial.c: what a dead worker leaves. */
 
 /* Its process has ended: settle what it was doing. false: try again later. */

@@ -89,8 +89,10 @@ static const char *find_fault(const mp_pool_options *options) {
         return "init_arg is NULL, but not its size";
     if (isnan(options->task_timeout) || options->task_timeout < 0)
         return "task_timeout must be 0 or more seconds";
-    if (options->pin_cpus)
-        return "pin_cpus is not supported yet";
+    if (options->pin_cpus && !mp__cpu_can_pin())
+        return "pin_cpus: this system cannot keep a worker on one processor";
+    if (options->nice < -40 || options->nice > 40)
+        return "nice must lie between -40 and 40, which is added to the parent's";
     return NULL;
 }
 
@@ -100,8 +102,11 @@ static bool has_threads(const mp_context *context) {
 
 /* A thread cannot be ended from outside, nor have limits of its own. */
 static const char *find_fault_with_threads(const mp_pool_options *options) {
-    return options->task_timeout > 0 ? "task_timeout needs processes: a thread cannot be killed"
-                                     : NULL;
+    if (options->task_timeout > 0)
+        return "task_timeout needs processes: a thread cannot be killed";
+    if (options->nice || options->memory_limit || options->max_rss)
+        return "nice, memory_limit and max_rss need processes: threads share all that";
+    return NULL;
 }
 
 static int check_options(mp_pool **out, mp_context *context, const mp_pool_options *options) {
@@ -146,6 +151,10 @@ static int make_shared(struct pool_shared **out, uint32_t count, const mp_pool_o
     shared->tasks_per_child =
         options->max_tasks_per_child ? options->max_tasks_per_child : UINT64_MAX;
     shared->init_arg_size = options->init_arg_size;
+    shared->pin_cpus = options->pin_cpus;
+    shared->nice = options->nice;
+    shared->memory_limit = options->memory_limit;
+    shared->max_rss = options->max_rss;
     for (uint32_t i = 0; i < count; i++)
         atomic_store(&shared->workers[i].item, MP__POOL_NO_ITEM);
     int code = mp__function_pack((mp__any_fn)options->initializer, &shared->initializer);

@@ -157,6 +157,16 @@ struct job_shared {
 
 enum mp__worker_state { MP__WORKER_STARTING, MP__WORKER_READY, MP__WORKER_INIT_FAILED };
 
+/* What the earlier workers of a seat did; the parent's, guarded by its mutex. */
+struct mp__worker_past {
+    uint64_t tasks; /* items and tasks done */
+    mp__time busy;  /* time with work */
+    mp__time idle;  /* time without */
+    mp__time cpu;   /* processor time, as far as it was seen */
+    uint64_t peak;  /* the largest peak of memory, bytes */
+    unsigned count; /* how many there were */
+};
+
 /* A worker's record: written by the worker alone, after its death by the keeper alone. */
 struct worker_shared {
     /* pointer | MP__POOL_LEAVING; 0 none: keeps its job alive. Each record has lines of its own. */
@@ -166,7 +176,15 @@ struct worker_shared {
     _Atomic uint64_t member; /* mp__member_ref of its process; before thread is known */
     _Atomic uint32_t thread; /* index of its thread record, 0 unknown; another's after it died */
     _Atomic uint32_t state;  /* enum mp__worker_state */
-    int init_code;           /* what the initializer returned; before state says it failed */
+    _Atomic uint64_t tasks;  /* items done, those of the chunk in work left out */
+    _Atomic int64_t idle;    /* ns without work, this time left out */
+    _Atomic int64_t idle_since;  /* it has no work; 0: it has */
+    _Atomic int64_t ready_since; /* it began to look for work; 0: not yet */
+    _Atomic int64_t cpu;         /* ns that it took, at its end; 0: not known */
+    _Atomic uint64_t peak;       /* bytes that it had at most, at its end; 0: not known */
+    _Atomic int32_t cpu_clock;   /* of a thread: the clockid_t of its processor time */
+    struct mp__worker_past past; /* of those who sat there before */
+    int init_code;               /* what the initializer returned; before state says it failed */
     char init_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
 };
 
@@ -181,6 +199,10 @@ struct pool_shared {
     void *init_arg;                  /* copy in the arena; NULL none */
     uint64_t init_arg_size;          /* its bytes */
     uint64_t tasks_per_child;        /* UINT64_MAX: no limit */
+    bool pin_cpus;                   /* of the options, as the next three */
+    int nice;                        /* 0: none */
+    uint64_t memory_limit;           /* bytes, 0: none */
+    uint64_t max_rss;                /* bytes, 0: none */
     uint32_t worker_count;           /* records */
     _Atomic uint32_t failed_inits;   /* in a row: counted by the keeper, cleared by workers */
     struct mp__gate callback_gate;   /* the callback thread sleeps here */

@@ -7,8 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/point.h"
+#include "os/cpu.h"
+#include "os/usage.h"
 #include "reg/holding.h"
 #include "reg/recover.h"
 
@@ -24,6 +27,8 @@ struct work {
     struct worker_shared *record;                 /* what others know of us */
     void *state;                                  /* the initializer's */
     uint64_t tasks_left;                          /* until somebody else takes our seat */
+    uint64_t tasks_given;                         /* what that was in the beginning */
+    bool is_full;                                 /* it has more memory than max_rss allows */
     bool has_entered;                             /* the holding is written */
     bool is_thread;                               /* nobody can kill us: look when to stop */
     struct known_function known[KNOWN_FUNCTIONS]; /* finding one costs a search */
@@ -139,6 +144,18 @@ static int fail_unfound_row(const void *const *row, size_t count, void *result, 
     return MP_EINVAL;
 }
 
+static bool may_go_on(const struct work *work) {
+    return work->tasks_left > 0 && !work->is_full;
+}
+
+static void note_done(struct work *work) {
+    uint64_t max_rss = work->pool->max_rss;
+    atomic_store_explicit(&work->record->tasks, work->tasks_given - work->tasks_left,
+                          memory_order_relaxed);
+    if (__builtin_expect(max_rss > 0, 0))
+        work->is_full = mp__usage_private() > max_rss;
+}
+
 static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp__any_fn function) {
     static bool (*const run[])(struct work *, struct job_shared *, uint64_t, uint64_t,
@@ -149,6 +166,7 @@ static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t ch
         return false;
     atomic_store_explicit(&work->record->item, MP__POOL_NO_ITEM, memory_order_release);
     MP__POINT("pool.chunk.done");
+    note_done(work);
     return true;
 }
 
@@ -163,7 +181,7 @@ static bool run_batch(struct work *work, struct batch_shared *batch, uint64_t ch
     do
         if (!run_chunk(work, batch, chunk, function))
             return false;
-    while (work->tasks_left > 0 && mp__batch_claim(work->record, batch, &chunk));
+    while (may_go_on(work) && mp__batch_claim(work->record, batch, &chunk));
     return true;
 }
 
@@ -195,11 +213,29 @@ static void report_failure(struct worker_shared *record, int code) {
     MP__POINT("pool.begin.failed");
 }
 
+/* As the options say; threads have no limits of their own. */
+static int set_limits(const struct work *work) {
+    const struct pool_shared *pool = work->pool;
+    int code = 0;
+    if (pool->pin_cpus)
+        mp__cpu_pin((unsigned)(work->record - pool->workers));
+    if (pool->memory_limit)
+        code = mp__usage_limit(pool->memory_limit);
+    if (code < 0)
+        return mp__fail(code, "the memory limit cannot be set");
+    if (pool->nice)
+        code = mp__usage_be_nice(pool->nice);
+    return code < 0 ? mp__fail(code, "the nice value cannot be changed by %d", pool->nice) : 0;
+}
+
 static bool begin_work(struct work *work) {
     struct worker_shared *record = work->record;
-    int code = run_initializer(work);
+    int code = set_limits(work);
+    if (code == 0)
+        code = run_initializer(work);
     if (code == 0) {
         atomic_store(&work->pool->failed_inits, 0);
+        atomic_store(&record->ready_since, mp__now());
         atomic_store(&record->state, MP__WORKER_READY);
         MP__POINT("pool.begin.ready");
         return true;
@@ -211,7 +247,7 @@ static bool begin_work(struct work *work) {
 static void work_on(struct work *work) {
     struct batch_shared *batch;
     uint64_t chunk = 0;
-    while (work->tasks_left > 0 && mp__batch_take(work->pool, work->record, &batch, &chunk) == 0 &&
+    while (may_go_on(work) && mp__batch_take(work->pool, work->record, &batch, &chunk) == 0 &&
            batch) {
         if (!run_batch(work, batch, chunk))
             return;
@@ -232,6 +268,15 @@ static void enter_pool(void *argument) {
     MP__POINT("pool.enter.held");
 }
 
+/* Nobody can ask for it later. */
+static void note_usage(const struct work *work) {
+    struct worker_shared *record = work->record;
+    atomic_store(&record->cpu,
+                 work->is_thread ? mp__usage_read(record->cpu_clock) : mp__usage_of_self());
+    atomic_store(&record->peak, mp__usage_own_peak());
+    MP__POINT("pool.end.noted");
+}
+
 int mp__pool_work(const struct mp__worker_argument *told) {
     struct thread_shared *self = mp__self();
     struct pool_shared *pool = told->pool;
@@ -241,10 +286,13 @@ int mp__pool_work(const struct mp__worker_argument *told) {
         report_failure(work.record, -ENOMEM);
     if (!self || !mp__recover_shut_out(told->owner, enter_pool, &work) || !work.has_entered)
         return 1;
-    work.tasks_left = pool->tasks_per_child;
+    work.tasks_left = work.tasks_given = pool->tasks_per_child;
+    if (work.is_thread)
+        atomic_store(&work.record->cpu_clock, mp__usage_clock_of_thread());
     bool is_ready = begin_work(&work);
     if (is_ready)
         work_on(&work);
+    note_usage(&work);
     mp__unhold(self, MP__HOLDING_POOL, pool);
     mp__log(MP_LOG_DEBUG, is_ready ? "worker exiting" : "worker failed to begin");
     return is_ready ? 0 : 1;

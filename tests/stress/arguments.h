@@ -132,6 +132,7 @@ static void *not_null(void *at) {
     CALL(pool_apply, mp_pool_apply(at, task, NULL, 0, buffer, 16, &size))                    \
     CALL(pool_apply_async,                                                                   \
          mp_pool_apply_async((mp_async_result **)&data, at, task, NULL, 0, NULL))            \
+    CALL(pool_stats, mp_pool_stats(at, NULL, 0))                                             \
     CALL(pool_close, mp_pool_close(at))                                                      \
     CALL(pool_terminate, mp_pool_terminate(at))                                              \
     CALL(pool_join, mp_pool_join(at, time))                                                  \

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "refused.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "mp/family.h"
@@ -124,14 +125,17 @@ static void test_pool_refuses_bad_options(void **state) {
     mp_pool **pool = (mp_pool **)&made;
     mp_pool_options large = {.processes = 1, .init_arg = bytes, .init_arg_size = HUGE_SIZE};
     BAD(mp_pool_new(NULL, NULL, NULL));
-    BAD(mp_pool_new(pool, mp_get_context(MP_THREAD), NULL));
+    mp_context *threads = mp_get_context(MP_THREAD);
+    BAD(mp_pool_new(pool, threads, &(mp_pool_options){.task_timeout = 1}));
+    BAD(mp_pool_new(pool, threads, &(mp_pool_options){.nice = 1}));
     BAD(mp_pool_new(pool, (mp_context *)1, NULL));
     BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.processes = -1}));
     BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.processes = 4096}));
     BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.init_arg_size = 1}));
     BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.task_timeout = NAN}));
     BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.task_timeout = -1}));
-    BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.pin_cpus = true}));
+    BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.nice = INT_MAX}));
+    BAD(mp_pool_new(pool, NULL, &(mp_pool_options){.nice = INT_MIN}));
     BAD(mp_pool_new(pool, NULL,
                     &(mp_pool_options){.initializer = (mp_worker_init_fn)(uintptr_t)64}));
     TOO_LARGE(mp_pool_new(pool, NULL, &large));
