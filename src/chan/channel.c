@@ -128,10 +128,10 @@ void mp__channel_unlock_head(struct channel_shared *channel, struct thread_share
 
 /* Who sleeps here waits for nobody in particular, but what it waits for may be done already but for
  * the last store of one who died in it. */
-static void recover_owner(struct mp__guard *guard) {
+static void recover_owner(struct mp__guard *guard, mp__time deadline) {
     uint32_t owner = mp__guard_owner(guard);
-    if (owner && !mp__thread_is_alive(owner))
-        mp__recover_thread_owner(owner);
+    if (owner)
+        (void)mp__recover_thread_owner(owner, deadline);
 }
 
 /* Each look at the writers' lines takes them away from who is about to put the next message, and
@@ -164,10 +164,22 @@ bool mp__channel_spin(const struct channel_shared *channel) {
     return has_come;
 }
 
+int mp__channel_sleep(struct channel_shared *channel, mp__time deadline, bool *slept) {
+    uint32_t ticket = mp__gate_prepare(&channel->readable);
+    if (!mp__channel_is_empty(channel)) {
+        mp__gate_cancel(&channel->readable, ticket);
+        return 0;
+    }
+    *slept = true;
+    int code = mp__gate_sleep(&channel->readable, ticket, deadline);
+    recover_owner(&channel->tail.guard, deadline);
+    return code;
+}
+
 int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept) {
     if (mp__channel_look(channel))
         return 0;
-    recover_owner(&channel->tail.guard);
+    recover_owner(&channel->tail.guard, deadline);
     if (deadline > 0 && mp__channel_spin(channel))
         return 0;
     for (int code = 0;;) {
@@ -175,14 +187,7 @@ int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, 
             return 0;
         if (deadline <= 0 || code == MP_ETIMEDOUT)
             return MP_ETIMEDOUT;
-        uint32_t ticket = mp__gate_prepare(&channel->readable);
-        if (!mp__channel_is_empty(channel)) {
-            mp__gate_cancel(&channel->readable, ticket);
-            return 0;
-        }
-        *slept = true;
-        code = mp__gate_sleep(&channel->readable, ticket, deadline);
-        recover_owner(&channel->tail.guard);
+        code = mp__channel_sleep(channel, deadline, slept);
     }
 }
 
@@ -193,7 +198,7 @@ static bool has_room(const struct channel_shared *channel, uint64_t weight) {
 
 int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,
                           unsigned round, bool *slept) {
-    recover_owner(&channel->head.guard);
+    recover_owner(&channel->head.guard, deadline);
     mp__time now = deadline > 0 ? mp__now() : 0;
     if (now >= deadline)
         return has_room(channel, weight) ? 0 : MP_ETIMEDOUT;

@@ -117,6 +117,8 @@ bool mp__channel_spin(const struct channel_shared *channel);
 /* Sleep until it is not empty: 0; MP_ETIMEDOUT. *slept: a wake-up may have been used up, pass it
  * on. */
 int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept);
+/* One sleep of that, however it ends: 0, also when it is still empty; MP_ETIMEDOUT. */
+int mp__channel_sleep(struct channel_shared *channel, mp__time deadline, bool *slept);
 /* Sleep a while, the longer the higher `round` is (0, 1, ...), or until there may be room for
  * something of that weight: 0: look again; MP_ETIMEDOUT. */
 int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,

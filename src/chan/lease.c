@@ -13,10 +13,6 @@
 #include "reg/registry.h"
 #include "shm/heap.h"
 
-/* A getter looks by itself who has ended: soon while there are leases, else less often. */
-#define LOOK (MP__SECOND / 20)
-#define LOOK_FOR_LEASES (MP__SECOND / 2)
-
 /* What a getter has found and not yet taken. */
 struct find {
     struct leases_shared *leases;
@@ -151,18 +147,17 @@ static int look(struct mp__queue_call *call, struct find *find) {
     return code;
 }
 
+/* A death ends the sleep: it may have made a lease nobody's. */
 static int find_message(struct mp__queue_call *call, struct find *find) {
-    for (;;) {
+    for (int slept = 0;;) {
         int code = look(call, find);
-        mp__time now = code == 0 && call->deadline > 0 ? mp__now() : 0;
-        if (code == MP_ETIMEDOUT || (code == 0 && now >= call->deadline))
+        if (code == MP_ETIMEDOUT || (code == 0 && (call->deadline <= 0 || slept == MP_ETIMEDOUT)))
             return mp__fail(MP_EEMPTY, "%s: queue %p stayed empty", call->name,
                             (void *)call->queue);
         if (code != 0)
             return code < 0 ? code : 0;
-        mp__time wait = first_of(find->leases) ? LOOK : LOOK_FOR_LEASES;
-        mp__time until = call->deadline - now < wait ? call->deadline : now + wait;
-        (void)mp__channel_wait_message(call->channel, until, &call->slept);
+        if (!mp__channel_spin(call->channel))
+            slept = mp__channel_sleep(call->channel, call->deadline, &call->slept);
     }
 }
 

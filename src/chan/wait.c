@@ -18,12 +18,13 @@
 #include "chan/stream.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
+#include "reg/sleep.h"
 
 /* A wake-up may die with its sender: look at queues at least that often. More queues than one call
  * can sleep on are looked at more often. */
 #define SLICE (MP__SECOND / 2)
 #define SLICE_OF_MANY (MP__SECOND / 100)
-enum { QUEUES_MAX = MP__WAIT_ANY_MAX - 1, FEW = 16 };
+enum { QUEUES_MAX = MP__SLEEP_WORDS_MAX - 1, FEW = 16 };
 
 struct waiting {
     mp_waitable *list;    /* the caller's */
@@ -153,7 +154,7 @@ static mp__time slice_end(const struct waiting *waiting) {
 }
 
 struct helper {
-    struct mp__wait_word words[MP__WAIT_ANY_MAX]; /* of the queues, and at last `stop` */
+    struct mp__wait_word words[MP__SLEEP_WORDS_MAX]; /* of the queues, and at last `stop` */
     size_t count;                                 /* of them */
     mp__time until;
     _Atomic uint32_t stop; /* 1: nobody needs it any more */
@@ -162,7 +163,7 @@ struct helper {
 
 static void *run_helper(void *arg) {
     struct helper *helper = arg;
-    (void)mp__futex_wait_any(helper->words, helper->count, helper->until);
+    (void)mp__sleep_any(helper->words, helper->count, helper->until);
     (void)!write(helper->pipe[1], "", 1);
     return NULL;
 }
@@ -204,7 +205,7 @@ static int sleep_on_queues(struct waiting *waiting) {
     struct mp__wait_word words[QUEUES_MAX];
     size_t count = announce(waiting, words);
     if (count > 0)
-        (void)mp__futex_wait_any(words, count, slice_end(waiting));
+        (void)mp__sleep_any(words, count, slice_end(waiting));
     return 0;
 }
 

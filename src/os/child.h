@@ -48,6 +48,10 @@ uint64_t mp__child_start_time(pid_t pid);
  * zombie is not, neither is a younger process that got the same number. Costs system calls. */
 bool mp__child_exists(pid_t pid, uint64_t registered);
 
+/* Sleep until that process has ended, or until the deadline. Returns at once where the system
+ * cannot tell, and when there is no such process. */
+void mp__child_await_end(pid_t pid, mp__time deadline);
+
 /* Can mp__child_exists tell a zombie of another parent from the living? Where it cannot, it says
  * that such a one exists. */
 bool mp__child_sees_zombies(void);

@@ -133,6 +133,14 @@ bool mp__child_exists(pid_t pid, uint64_t registered) {
     return exists;
 }
 
+void mp__child_await_end(pid_t pid, mp__time deadline) {
+    int pidfd = pid > 0 ? mp__pidfd_open(pid) : -ESRCH;
+    if (pidfd < 0)
+        return;
+    (void)mp__descriptor_poll(pidfd, POLLIN, deadline);
+    mp__descriptor_close(pidfd);
+}
+
 /* The parent may have died before: then nothing is sent any more. */
 int mp__child_bind(pid_t parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)

@@ -36,6 +36,11 @@ bool mp__child_exists(pid_t pid, uint64_t registered) {
     return !is_own_zombie(pid);
 }
 
+void mp__child_await_end(pid_t pid, mp__time deadline) {
+    (void)pid;
+    (void)deadline;
+}
+
 int mp__child_bind(pid_t parent) {
     (void)parent;
     return -ENOSYS;

@@ -5,13 +5,14 @@
 
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "os/clock.h"
 
 #define MP__WAKE_ALL INT_MAX
-#define MP__WAIT_ANY_MAX 64 /* words that one call can wait on */
+#define MP__WAIT_ANY_MAX 128 /* words that one call can wait on */
 
 struct mp__wait_word {
     _Atomic uint32_t *word; /* sleep while */
@@ -24,6 +25,8 @@ int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__time deadline)
 
 /* Sleep while all of `count` (1..MP__WAIT_ANY_MAX) words have their values. As above. */
 int mp__futex_wait_any(const struct mp__wait_word *list, size_t count, mp__time deadline);
+/* Does the system wake it, or must it look at the words by itself all the time? */
+bool mp__futex_can_wait_any(void);
 
 /* Wake at most `count` sleepers of the word. */
 void mp__futex_wake(_Atomic uint32_t *word, int count);

@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/futex.h>
-#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,7 +55,7 @@ int mp__futex_wait(_Atomic uint32_t *word, uint32_t expected, mp__time deadline)
     return result;
 }
 
-static bool has_waitv(void) {
+bool mp__futex_can_wait_any(void) {
     static _Atomic int known; /* 0: not asked, 1: it is there, -1: it is not */
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
     if (answer == 0) {
@@ -72,7 +71,7 @@ int mp__futex_wait_any(const struct mp__wait_word *list, size_t count, mp__time 
     assert(count >= 1 && count <= MP__WAIT_ANY_MAX);
     if (count == 1)
         return mp__futex_wait(list[0].word, list[0].expected, deadline);
-    if (deadline <= 0 || !has_waitv())
+    if (deadline <= 0 || !mp__futex_can_wait_any())
         return mp__futex_poll(list, count, deadline);
     struct waitv_entry entries[MP__WAIT_ANY_MAX];
     for (size_t i = 0; i < count; i++)

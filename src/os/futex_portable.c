@@ -16,6 +16,10 @@ int mp__futex_wait_any(const struct mp__wait_word *list, size_t count, mp__time 
     return mp__futex_poll(list, count, deadline);
 }
 
+bool mp__futex_can_wait_any(void) {
+    return false;
+}
+
 void mp__futex_wake(_Atomic uint32_t *word, int count) {
     (void)word;
     (void)count;

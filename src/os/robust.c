@@ -29,46 +29,59 @@ static int end_lock(struct mp__robust *mutex, int error) {
     return MP_EOWNERDEAD;
 }
 
+#define SLICE (MP__SECOND / 10)
+
 #ifdef MP__UNDER_TSAN
 
 /* It does not know that a lock with a time limit can tell of a death. */
-static int sleep_for(pthread_mutex_t *mutex) {
-    return pthread_mutex_lock(mutex);
+static int sleep_for(pthread_mutex_t *mutex, mp__time deadline) {
+    if (deadline == MP__NEVER)
+        return pthread_mutex_lock(mutex);
+    int error;
+    while ((error = pthread_mutex_trylock(mutex)) == EBUSY && mp__now() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = SLICE / 1000}, NULL);
+    return error;
 }
 
 #else
 
-#define SLICE 100000000 /* ns */
-
 /* Who is killed when it has just been woken takes the wake-up with it, unless the mutex is still
  * free by then: whoever has taken it meanwhile does not know of the other sleepers and wakes none
  * of them. So nobody sleeps for long without looking. */
-static int sleep_for(pthread_mutex_t *mutex) {
-    int error;
-    do {
+static int sleep_for(pthread_mutex_t *mutex, mp__time deadline) {
+    for (;;) {
         struct timespec until;
+        mp__time left = deadline == MP__NEVER ? SLICE : deadline - mp__now();
+        if (left <= 0)
+            return EBUSY;
         clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += (until.tv_nsec + SLICE) / 1000000000;
-        until.tv_nsec = (until.tv_nsec + SLICE) % 1000000000;
-        error = pthread_mutex_timedlock(mutex, &until);
-    } while (error == ETIMEDOUT);
-    return error;
+        mp__time end = until.tv_nsec + (left < SLICE ? left : SLICE);
+        until.tv_sec += (time_t)(end / MP__SECOND);
+        until.tv_nsec = (long)(end % MP__SECOND);
+        int error = pthread_mutex_timedlock(mutex, &until);
+        if (error != ETIMEDOUT)
+            return error;
+    }
 }
 
 #endif
 
 /* Held for moments: a sleep would take longer. */
-int mp__robust_lock(struct mp__robust *mutex) {
+int mp__robust_lock_until(struct mp__robust *mutex, mp__time deadline) {
     int error = pthread_mutex_trylock(&mutex->mutex);
     for (int i = mp__cpu_is_alone() ? MOST_LOOKS : 0; error == EBUSY && i < MOST_LOOKS; i++) {
         for (int pauses = 0; pauses < PAUSES; pauses++)
             mp__cpu_pause();
         error = pthread_mutex_trylock(&mutex->mutex);
     }
-    if (error == EBUSY)
-        error = sleep_for(&mutex->mutex);
-    assert(error == 0 || error == EOWNERDEAD);
+    if (error == EBUSY && deadline > 0)
+        error = sleep_for(&mutex->mutex, deadline);
+    assert(error == 0 || error == EOWNERDEAD || (error == EBUSY && deadline != MP__NEVER));
     return end_lock(mutex, error);
+}
+
+int mp__robust_lock(struct mp__robust *mutex) {
+    return mp__robust_lock_until(mutex, MP__NEVER);
 }
 
 int mp__robust_try(struct mp__robust *mutex) {

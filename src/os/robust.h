@@ -16,8 +16,9 @@ void mp__robust_init(struct mp__robust *mutex);
 /* Lock: 0, or MP_EOWNERDEAD: locked, the last holder died in it; repair what it guards before
  * unlocking. */
 int mp__robust_lock(struct mp__robust *mutex);
-/* The same without waiting; -EBUSY: somebody holds it. */
-int mp__robust_try(struct mp__robust *mutex);
+/* The same until a deadline, in the past: without waiting; -EBUSY: somebody holds it. */
+int mp__robust_lock_until(struct mp__robust *mutex, mp__time deadline);
+int mp__robust_try(struct mp__robust *mutex); /* without waiting */
 void mp__robust_unlock(struct mp__robust *mutex);
 
 /* Take it as a life mark, for as long as this thread lives: nobody else wants it, whoever has it is

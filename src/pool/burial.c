@@ -199,7 +199,8 @@ static bool identify(struct death *death) {
     mp_process *process = death->seat->process;
     death->pid = process ? mp_process_pid(process) : getpid();
     return !process || (mp_process_exitcode(process, &death->code) == 0 &&
-                        mp__recover_member(mp__process_member(process)));
+                        mp__recover_member_until(mp__process_member(process),
+                                                 mp__now() + MP__SECOND / 50));
 }
 
 static void leave_seat(struct mp__seat *seat) {

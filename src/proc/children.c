@@ -21,8 +21,10 @@
 #include "proc/forkserver.h"
 #include "reg/recover.h"
 
-#define CODE_UNKNOWN 255                 /* as Python says when its fork server is gone */
-#define CODE_SLICE (MP__SECOND / 50)     /* between looks at the server that should write a code */
+#define CODE_UNKNOWN 255             /* as Python says when its fork server is gone */
+#define CODE_SLICE (MP__SECOND / 50) /* between looks at the server that should write a code */
+#define RECOVERY_SLICE \
+    (MP__SECOND / 50) /* that we wait for another recovery, which may be stopped */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
 
 #define TIDY_SHARE 8 /* children that a start looks at, on average */
@@ -176,32 +178,37 @@ static bool find_served_code(struct child *child, int *code) {
     return true;
 }
 
-static bool find_code(struct child *child, int *code) {
-    if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) <= 0)
-        return false;
-    return child->server ? find_served_code(child, code) : find_own_code(child, code);
+static bool find_code(struct child *child) {
+    if (!child->has_code && mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0)
+        child->has_code = child->server ? find_served_code(child, &child->code)
+                                        : find_own_code(child, &child->code);
+    return child->has_code;
+}
+
+/* Also when nobody can tell that it is dead. */
+static bool is_given_back(const struct child *child) {
+    return mp__recover_member_until(child->member, mp__now() + RECOVERY_SLICE) ||
+           mp__member_is_alive(child->member);
 }
 
 /* The code goes in before the phase that says so. */
-static void settle_locked(struct child *child, int code) {
+static void settle_locked(struct child *child) {
     unlist_locked(child);
     enlist_locked(child, &table.ended); /* found there by leak checkers, too */
     mp__lifeline_close(&child->lifeline);
-    (void)mp__recover_member(child->member);
     MP__POINT("children.settle.recovered");
     mp__launch_free(child->launch);
     child->launch = (struct mp__launch){0};
-    atomic_store(&child->process->code, code);
+    atomic_store(&child->process->code, child->code);
     atomic_store(&child->process->phase, MP__PROCESS_ENDED);
 }
 
 static bool collect_locked(struct child *child) {
-    int code;
     if (child->list != &table.alive)
         return true;
-    if (!child->is_confirmed || !find_code(child, &code))
+    if (!child->is_confirmed || !find_code(child) || !is_given_back(child))
         return false;
-    settle_locked(child, code);
+    settle_locked(child);
     return true;
 }
 

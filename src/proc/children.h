@@ -20,6 +20,8 @@ struct child {
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
     unsigned server;        /* serial of the fork server that made it; 0: it is our own child */
+    bool has_code;          /* it has ended, and this is its exit code, which is told only once: */
+    int code;               /* valid with has_code */
     bool is_confirmed;      /* its start has been confirmed; before, nobody collects it */
     struct child **list;    /* of the table, that it is in: alive or ended; NULL: none */
     struct child *next;     /* in that list */

@@ -15,6 +15,7 @@
 #include "os/child.h"
 #include "reg/recover.h"
 #include "reg/registry.h"
+#include "reg/sleep.h"
 #include "shm/heap.h"
 
 #define PARENT_SHIFT 8
@@ -197,6 +198,7 @@ static int enter_slot(mp__member_ref ref) {
     begin_life(slot);
     MP__POINT("member.enter.alive");
     atomic_store(&here.self, ref);
+    mp__sleep_tell_newcomer();
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Giving back what the dead held, and sleeping in a family whose members may die.
+/* Giving back what the dead held.
  * SPDX-License-Identifier: MIT */
 #ifndef MP__REG_RECOVER_H
 #define MP__REG_RECOVER_H
@@ -13,7 +13,10 @@
  * then its blocks, then its slot. true: it is dead and nothing of it is left. Idempotent, may be
  * killed in the middle. */
 bool mp__recover_member(mp__member_ref ref);
-bool mp__recover_thread_owner(uint32_t thread); /* the same for the process of that thread */
+/* The same for who has a deadline: does not wait longer for another recovery, whose process may be
+ * stopped. In the past: not at all. false: alive, or not in time. */
+bool mp__recover_member_until(mp__member_ref ref, mp__time deadline);
+bool mp__recover_thread_owner(uint32_t thread, mp__time deadline); /* the process of that thread */
 void mp__recover_all(void); /* look at every slot; costs a little for each living member */
 /* The same for those who sleep for nobody in particular: one of them in 0.1 s does it, and leaves
  * it to whoever is at it already. */
@@ -22,11 +25,5 @@ void mp__recover_look_round(void);
 /* Call `enter` while nobody is recovered, unless that member is dead: for who begins to work in its
  * blocks, and says in `enter` where its recovery finds and ends him. false: dead, not called. */
 bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg);
-
-/* The one primitive that sleeps: while *word == expected, until woken or the deadline. `owner`: the
- * thread (index) whose release we wait for, 0: nobody's in particular. When the owner is dead it is
- * recovered. Every sleep is cut into slices of at most 0.8 s, so that a wake-up that died with its
- * sender is found. 0: look again; MP_ETIMEDOUT. */
-int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline);
 
 #endif

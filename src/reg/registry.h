@@ -19,8 +19,9 @@ struct registry_shared {
     _Atomic uint32_t maker; /* 0 new; pid of who makes it; MP__REGISTRY_READY */
     _Atomic uint32_t
         member_high; /* largest slot index ever used; raised before the slot is taken */
-    _Atomic uint32_t thread_high;           /* the same for thread records */
+    _Atomic uint32_t thread_high; /* the same for thread records */
     _Atomic int64_t looked_round; /* mp__time when a sleeper last looked whether all are alive */
+    _Atomic uint32_t news;        /* deaths and newcomers, see reg/sleep.c */
     _Alignas(64) struct mp__robust recover; /* held by who recovers, or enters by itself */
     _Alignas(64) struct member_shared members[MP__MEMBER_MAX]; /* [0] is never used */
     _Alignas(64) struct thread_shared threads[MP__THREAD_MAX]; /* [0] is never used */

@@ -245,11 +245,10 @@ static void look_for_dead(mp_barrier *barrier, struct thread_shared *self) {
 }
 
 static int sleep_until_told(mp_barrier *barrier, struct thread_shared *self, mp__time deadline) {
-    mp__time slice = 0;
     int code;
     do {
         look_for_dead(barrier, self);
-        code = mp__waiter_sleep_slice(self, &barrier->guard, &slice, deadline);
+        code = mp__waiter_sleep_slice(self, &barrier->guard, deadline);
     } while (code == -EAGAIN || code == MP_EOWNERDEAD);
     return code;
 }

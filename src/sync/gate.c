@@ -7,7 +7,7 @@
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/blocked.h"
-#include "reg/recover.h"
+#include "reg/sleep.h"
 #include "sync/spin.h"
 
 uint32_t mp__gate_prepare(struct mp__gate *gate) {

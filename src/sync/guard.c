@@ -6,6 +6,7 @@
 #include "os/futex.h"
 #include "reg/blocked.h"
 #include "reg/recover.h"
+#include "reg/sleep.h"
 #include "sync/deadlock.h"
 #include "sync/spin.h"
 
@@ -25,8 +26,7 @@ static bool is_given_up(struct mp__guard *guard) {
     uint32_t owner = mp__guard_owner(guard);
     if (owner == 0)
         return false;
-    return mp__thread_is_alive(owner) || !mp__recover_thread_owner(owner) ||
-           mp__guard_owner(guard) != 0;
+    return !mp__recover_thread_owner(owner, 0) || mp__guard_owner(guard) != 0;
 }
 
 /* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT; MP_EDEADLK. */

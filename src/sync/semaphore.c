@@ -15,7 +15,7 @@
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/blocked.h"
-#include "reg/recover.h"
+#include "reg/sleep.h"
 #include "shm/heap.h"
 #include "sync/kind.h"
 #include "sync/semaphore.h"

@@ -9,9 +9,7 @@
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/recover.h"
-
-#define FIRST_SLICE (MP__SECOND / 20)
-#define LONGEST_SLICE (MP__SECOND * 4 / 5)
+#include "reg/sleep.h"
 
 #define STATE_BITS UINT32_C(3)
 
@@ -46,36 +44,28 @@ void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, co
 
 /* Whose death in the guard somebody has to notice; the sleepers do, for there may be nobody else.
  */
-static bool has_dead_owner(const struct mp__guard *guard) {
+static bool has_dead_owner(const struct mp__guard *guard, mp__time deadline) {
     if (atomic_load_explicit(&guard->word, memory_order_relaxed) & MP__GUARD_DEAD)
         return true;
     uint32_t owner = mp__guard_owner(guard);
-    return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner);
+    return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner, deadline);
 }
 
-/* Whoever sleeps through a slice looks whether one that was notified in its stead has died. */
 int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
-                           mp__time *slice, mp__time deadline) {
+                           mp__time deadline) {
     uint32_t state = atomic_load(&self->wait_state);
     if (!is_in(state, MP__WAIT_WAITING))
         return 0;
-    mp__time now = mp__now();
-    if (deadline <= now)
-        return MP_ETIMEDOUT;
-    *slice = *slice == 0 ? FIRST_SLICE : *slice * 2 < LONGEST_SLICE ? *slice * 2 : LONGEST_SLICE;
-    mp__time until = deadline - now < *slice ? deadline : now + *slice;
-    if (mp__futex_wait(&self->wait_state, state, until) == MP_ETIMEDOUT)
-        mp__recover_look_round();
+    int code = mp__sleep(&self->wait_state, state, 0, deadline);
     MP__POINT("waiter.sleep.awake");
-    return has_dead_owner(guard) ? MP_EOWNERDEAD : -EAGAIN;
+    return has_dead_owner(guard, deadline) ? MP_EOWNERDEAD : code < 0 ? code : -EAGAIN;
 }
 
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
                      mp__time deadline) {
-    mp__time slice = 0;
     int code;
     do
-        code = mp__waiter_sleep_slice(self, guard, &slice, deadline);
+        code = mp__waiter_sleep_slice(self, guard, deadline);
     while (code == -EAGAIN || (code == MP_EOWNERDEAD && !tells_death));
     return code;
 }

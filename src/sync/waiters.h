@@ -33,10 +33,9 @@ void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, co
  */
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,
                      mp__time deadline);
-/* A part of that, for who has something to look at in between: also -EAGAIN, not yet. *slice: 0 at
- * first; it grows, up to 0.8 s. */
+/* A part of that, for who has something to look at in between: also -EAGAIN, not yet. */
 int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
-                           mp__time *slice, mp__time deadline);
+                           mp__time deadline);
 bool mp__waiter_waits(const struct thread_shared *self); /* neither notified nor given up */
 bool mp__waiter_give_up(struct thread_shared *self); /* false: it was notified after all */
 
