@@ -128,10 +128,10 @@ void mp__channel_unlock_head(struct channel_shared *channel, struct thread_share
 
 /* Who sleeps here waits for nobody in particular, but what it waits for may be done already but for
  * the last store of one who died in it. */
-static void recover_owner(struct mp__guard *guard, mp__time deadline) {
+void mp__channel_heed_death(struct mp__guard *guard) {
     uint32_t owner = mp__guard_owner(guard);
     if (owner)
-        (void)mp__recover_thread_owner(owner, deadline);
+        (void)mp__recover_thread_owner(owner);
 }
 
 /* Each look at the writers' lines takes them away from who is about to put the next message, and
@@ -172,14 +172,14 @@ int mp__channel_sleep(struct channel_shared *channel, mp__time deadline, bool *s
     }
     *slept = true;
     int code = mp__gate_sleep(&channel->readable, ticket, deadline);
-    recover_owner(&channel->tail.guard, deadline);
+    mp__channel_heed_death(&channel->tail.guard);
     return code;
 }
 
 int mp__channel_wait_message(struct channel_shared *channel, mp__time deadline, bool *slept) {
     if (mp__channel_look(channel))
         return 0;
-    recover_owner(&channel->tail.guard, deadline);
+    mp__channel_heed_death(&channel->tail.guard);
     if (deadline > 0 && mp__channel_spin(channel))
         return 0;
     for (int code = 0;;) {
@@ -198,7 +198,7 @@ static bool has_room(const struct channel_shared *channel, uint64_t weight) {
 
 int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,
                           unsigned round, bool *slept) {
-    recover_owner(&channel->head.guard, deadline);
+    mp__channel_heed_death(&channel->head.guard);
     mp__time now = deadline > 0 ? mp__now() : 0;
     if (now >= deadline)
         return has_room(channel, weight) ? 0 : MP_ETIMEDOUT;

@@ -124,6 +124,9 @@ int mp__channel_sleep(struct channel_shared *channel, mp__time deadline, bool *s
 int mp__channel_wait_room(struct channel_shared *channel, uint64_t weight, mp__time deadline,
                           unsigned round, bool *slept);
 
+/* If the owner of this side's guard is dead, see that it is given back. */
+void mp__channel_heed_death(struct mp__guard *guard);
+
 /* A guard is held for less than this unless its owner is stopped; so also MP_NOWAIT waits for it,
  * lest it tell that a queue is full when only another putter was at work. */
 #define MP__CHANNEL_GRACE (MP__SECOND / 5)

@@ -13,11 +13,12 @@
 #include "chan/stream.h"
 #include "chan/transfer.h"
 #include "os/descriptor.h"
+#include "os/pidfd.h"
 #include "reg/member.h"
 
 /* A receiver looks by itself now and then, for the token may have died with its sender. */
-#define FIRST_SLICE (MP__SECOND / 20)
-#define LAST_SLICE (MP__SECOND / 2)
+#define GLANCE (MP__SECOND / 1000)
+#define SLICE (MP__SECOND / 10)
 
 /* What a call works on: checked once, at its beginning. */
 struct call {
@@ -107,6 +108,13 @@ static int wait_socket(const struct call *call) {
     return events < 0 ? mp__fail(events, "%s: waiting for the socket", call->name) : 0;
 }
 
+static void note_user(const struct call *call, struct channel_side_shared *side) {
+    uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
+    if (atomic_load_explicit(&side->last_user, memory_order_relaxed) != me)
+        atomic_store_explicit(&side->last_user, me, memory_order_relaxed);
+    MP__POINT("pipe.user.noted");
+}
+
 /* What must lie in the socket before the message can be seen: its descriptor; the token, when
  * somebody looks at the socket by other means than ours. */
 static int send_before(const struct call *call, struct mp__outgoing *message, uint64_t *number,
@@ -128,6 +136,7 @@ static int send_before(const struct call *call, struct mp__outgoing *message, ui
 static int send_locked(const struct call *call, const struct mp__outgoing *message, int fd) {
     struct mp__outgoing out = *message;
     struct mp__writer writer;
+    note_user(call, &call->connection->out->tail);
     mp__writer_begin(&writer, call->connection->out);
     if (!mp__writer_has_room(&writer, out.size))
         return 1;
@@ -194,12 +203,23 @@ int mp_connection_send_handle(mp_connection *connection, int fd, double timeout)
     return send_item(&call, &message, fd);
 }
 
+/* Who has waited for a while also sees the end of the last one who sent: a token that does not come
+ * died with it, as a rule. */
+static int poll_socket(const struct connection_shared *connection, int socket, bool is_glance,
+                       mp__time until) {
+    mp__member_ref sender = is_glance ? 0 : atomic_load(&connection->in->tail.last_user);
+    int sentinel = mp__member_is_alive(sender) ? mp__pidfd_open(mp__member_pid(sender)) : -1;
+    int events = mp__descriptor_poll_beside(socket, POLLIN, sentinel, until);
+    mp__descriptor_close(sentinel);
+    return events;
+}
+
 /* Without a token in the socket the system tells at once when one comes, or the end. When it tells
  * of something although nothing can be received, everything that lies there has to go. */
 int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
     struct channel_shared *in = connection->in;
     bool is_spurious = false;
-    for (mp__time slice = FIRST_SLICE;; slice = slice < LAST_SLICE ? slice * 2 : slice) {
+    for (mp__time slice = GLANCE;; slice = SLICE) {
         if (mp__channel_look(in) || (deadline > 0 && mp__channel_spin(in)))
             return 0;
         int code = 0;
@@ -211,10 +231,11 @@ int mp__connection_wait(struct connection_shared *connection, int socket, mp__ti
             return code == 1 ? MP_EEOF : code;
         mp__time now = deadline > 0 ? mp__now() : 0;
         mp__time until = deadline - now < slice ? deadline : now + slice;
-        int events = mp__descriptor_poll(socket, POLLIN, until);
+        int events = poll_socket(connection, socket, slice == GLANCE, until);
         if (events < 0)
             return mp__fail(events, "waiting for a message");
-        if (events == 0 && until == deadline)
+        mp__channel_heed_death(&in->tail.guard);
+        if (events == 0 && until == deadline && mp__now() >= deadline)
             return mp__channel_is_empty(in) ? MP_ETIMEDOUT : 0;
         is_spurious = events > 0;
     }
@@ -231,20 +252,12 @@ static int wait_for_item(const struct call *call) {
     return code;
 }
 
-static void note_user(const struct call *call) {
-    _Atomic uint64_t *last_user = &call->connection->in->head.last_user;
-    uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
-    if (atomic_load_explicit(last_user, memory_order_relaxed) != me)
-        atomic_store_explicit(last_user, me, memory_order_relaxed);
-    MP__POINT("pipe.receive.noted");
-}
-
 /* Takes the record looked at: 0, or a failure that leaves it there. */
 typedef int (*take_fn)(const struct call *call, struct mp__reader *reader, void *arg);
 
 static int receive_item(const struct call *call, take_fn take, void *arg) {
     struct channel_shared *in = call->connection->in;
-    note_user(call);
+    note_user(call, &in->head);
     for (;;) {
         int code = wait_for_item(call);
         if (code < 0)

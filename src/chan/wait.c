@@ -20,9 +20,10 @@
 #include "os/futex.h"
 #include "reg/sleep.h"
 
-/* A wake-up may die with its sender: look at queues at least that often. More queues than one call
- * can sleep on are looked at more often. */
+/* A wake-up may die with its sender: look at queues, and at pipes, at least that often. More queues
+ * than one call can sleep on are looked at more often. */
 #define SLICE (MP__SECOND / 2)
+#define SLICE_OF_PIPES (MP__SECOND / 10)
 #define SLICE_OF_MANY (MP__SECOND / 100)
 enum { QUEUES_MAX = MP__SLEEP_WORDS_MAX - 1, FEW = 16 };
 
@@ -149,13 +150,16 @@ static size_t announce(const struct waiting *waiting, struct mp__wait_word *word
 }
 
 static mp__time slice_end(const struct waiting *waiting) {
-    mp__time end = mp__now() + (waiting->queue_count > QUEUES_MAX ? SLICE_OF_MANY : SLICE);
+    mp__time slice = waiting->queue_count > QUEUES_MAX ? SLICE_OF_MANY
+                     : waiting->queue_count > 0        ? SLICE
+                                                       : SLICE_OF_PIPES;
+    mp__time end = mp__now() + slice;
     return end < waiting->deadline ? end : waiting->deadline;
 }
 
 struct helper {
     struct mp__wait_word words[MP__SLEEP_WORDS_MAX]; /* of the queues, and at last `stop` */
-    size_t count;                                 /* of them */
+    size_t count;                                    /* of them */
     mp__time until;
     _Atomic uint32_t stop; /* 1: nobody needs it any more */
     int pipe[2];           /* it writes one byte to [1] when it has woken */

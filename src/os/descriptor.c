@@ -50,12 +50,17 @@ static int milliseconds_until(mp__time deadline) {
 }
 
 int mp__descriptor_poll(int descriptor, short events, mp__time deadline) {
-    struct pollfd poller = {.fd = descriptor, .events = events};
+    return mp__descriptor_poll_beside(descriptor, events, -1, deadline);
+}
+
+int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__time deadline) {
+    struct pollfd both[] = {{.fd = descriptor, .events = events},
+                            {.fd = sentinel, .events = POLLIN}};
     for (;;) {
         int timeout = milliseconds_until(deadline);
-        int ready = poll(&poller, 1, timeout);
+        int ready = poll(both, sentinel < 0 ? 1 : 2, timeout);
         if (ready > 0)
-            return poller.revents & POLLNVAL ? -EBADF : poller.revents;
+            return both[0].revents & POLLNVAL ? -EBADF : both[0].revents;
         if (ready < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;
         if (ready == 0 && timeout == 0)

@@ -21,6 +21,8 @@ int mp__descriptor_set_blocking(int descriptor, int is_blocking);
 
 /* Wait for poll(2) `events`: the ready events (> 0), 0 in time nothing, -errno. */
 int mp__descriptor_poll(int descriptor, short events, mp__time deadline);
+/* The same, or until `sentinel` can be read: 0. -1: there is none. */
+int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__time deadline);
 
 #define MP__PASS_MAX 64 /* descriptors in one message */
 /* Send/receive one message with descriptors (SCM_RIGHTS) over a Unix socket. Bytes sent/received or

@@ -93,10 +93,10 @@ static bool recover_if_free(mp__member_ref ref) {
     return mp__recover_member_until(ref, 0);
 }
 
-bool mp__recover_thread_owner(uint32_t thread, mp__time deadline) {
+bool mp__recover_thread_owner(uint32_t thread) {
     if (thread == 0 || thread >= MP__THREAD_MAX)
         return true;
-    return mp__recover_member_until(atomic_load(&mp__thread_at(thread)->member), deadline);
+    return recover_if_free(atomic_load(&mp__thread_at(thread)->member));
 }
 
 static void recover_each(bool (*recover)(mp__member_ref ref)) {

@@ -16,7 +16,8 @@ bool mp__recover_member(mp__member_ref ref);
 /* The same for who has a deadline: does not wait longer for another recovery, whose process may be
  * stopped. In the past: not at all. false: alive, or not in time. */
 bool mp__recover_member_until(mp__member_ref ref, mp__time deadline);
-bool mp__recover_thread_owner(uint32_t thread, mp__time deadline); /* the process of that thread */
+/* The process of that thread, unless somebody is at a recovery already: he will tell sleepers. */
+bool mp__recover_thread_owner(uint32_t thread);
 void mp__recover_all(void); /* look at every slot; costs a little for each living member */
 /* The same for those who sleep for nobody in particular: one of them in 0.1 s does it, and leaves
  * it to whoever is at it already. */

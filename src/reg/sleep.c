@@ -3,6 +3,7 @@
 #include "reg/sleep.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 
 #include "base/point.h"
@@ -53,6 +54,7 @@ struct sleep {
     struct mp__wait_word words[MP__WAIT_ANY_MAX]; /* the caller's, the news, others' lives */
     mp__member_ref lives[MP__WAIT_ANY_MAX];       /* whose life a word is; 0: it is no life */
     size_t count;                                 /* of words */
+    mp__time deadline;
     bool is_blind; /* there is somebody whose death the kernel would not tell */
 };
 
@@ -66,15 +68,29 @@ static bool has_lost_life(mp__member_ref ref) {
     return atomic_load(&mp__member_at(mp__member_index(ref))->life_is_lost) == ref >> 32;
 }
 
-/* Who cannot be watched is dead, which only asking tells, or dying, or goes on without its first
- * thread. */
+/* The kernel tells of a death before the process is quite gone. One that then does not go (it has
+ * executed another program) is waited for only once. Another recovery is not waited for, since it
+ * may be stopped: it will tell us. */
+static bool attend_death(mp__member_ref ref, mp__time deadline) {
+    static _Thread_local mp__member_ref awaited;
+    if (mp__recover_member_until(ref, 0))
+        return true;
+    mp__time latest = mp__now() + LONGEST_DYING;
+    if (ref == awaited || has_lost_life(ref) || !mp__member_is_alive(ref))
+        return false;
+    awaited = ref;
+    mp__child_await_end(mp__member_pid(ref), deadline < latest ? deadline : latest);
+    return mp__recover_member_until(ref, 0);
+}
+
+/* Who cannot be watched is dead, or dying, or goes on without its first thread. */
 static void watch_life(struct sleep *sleep, mp__member_ref ref) {
     struct mp__wait_word word;
     if (sleep->count == MP__WAIT_ANY_MAX)
         return;
     if (!has_lost_life(ref) && mp__robust_watch(&mp__member_at(mp__member_index(ref))->life, &word))
         add_word(sleep, word, ref);
-    else if (!mp__recover_member_until(ref, 0))
+    else if (!attend_death(ref, sleep->deadline))
         sleep->is_blind = true;
 }
 
@@ -99,18 +115,62 @@ static void watch_family(struct sleep *sleep, mp__member_ref owner) {
     }
 }
 
-/* The kernel tells of a death before the process is quite gone. */
-static void attend_death(mp__member_ref ref, mp__time until) {
-    mp__time latest = mp__now() + LONGEST_DYING;
-    if (mp__member_is_alive(ref) && !has_lost_life(ref))
-        mp__child_await_end(mp__member_pid(ref), until < latest ? until : latest);
-    (void)mp__recover_member_until(ref, until);
-}
-
-static void attend_deaths(const struct sleep *sleep, mp__time until) {
+static void attend_deaths(const struct sleep *sleep) {
     for (size_t i = 0; i < sleep->count; i++)
         if (sleep->lives[i] != 0 && mp__robust_has_changed(&sleep->words[i]))
-            attend_death(sleep->lives[i], until);
+            (void)attend_death(sleep->lives[i], sleep->deadline);
+}
+
+/* On all that was added: 0; -EAGAIN: a whole slice has passed; MP_ETIMEDOUT. */
+static int sleep_for(const struct sleep *sleep, mp__time slice) {
+    mp__time now = mp__now();
+    if (now >= sleep->deadline)
+        return MP_ETIMEDOUT;
+    bool is_last = sleep->deadline - now <= slice;
+    int code =
+        mp__futex_wait_any(sleep->words, sleep->count, is_last ? sleep->deadline : now + slice);
+    attend_deaths(sleep);
+    return code == 0 || is_last ? code : -EAGAIN;
+}
+
+static bool can_watch(void) {
+    return mp__registry && mp__futex_can_wait_any();
+}
+
+static mp__time between(mp__time least, mp__time slice, mp__time most) {
+    return slice < least ? least : slice < most ? slice : most;
+}
+
+/* The same for about that slice; afterwards it says how long it was. */
+static int sleep_watching(struct sleep *sleep, mp__member_ref owner, mp__time *slice) {
+    if (can_watch())
+        watch_family(sleep, owner);
+    else
+        sleep->is_blind = true;
+    *slice = sleep->is_blind ? between(GLANCE, *slice, LONGEST_UNTOLD_SLICE)
+                             : between(FIRST_SLICE, *slice, LONGEST_SLICE);
+    int code = sleep_for(sleep, *slice);
+    if (code == -EAGAIN)
+        mp__recover_look_round();
+    return code;
+}
+
+static void init_sleep(struct sleep *sleep, const struct mp__wait_word *list, size_t count,
+                       mp__time deadline) {
+    sleep->count = 0; /* it is large: only what is used is written */
+    sleep->is_blind = false;
+    sleep->deadline = deadline;
+    for (size_t i = 0; i < count; i++)
+        add_word(sleep, list[i], 0);
+}
+
+int mp__sleep_any(const struct mp__wait_word *list, size_t count, mp__time deadline) {
+    assert(count >= 1 && count <= MP__SLEEP_WORDS_MAX);
+    struct sleep sleep;
+    init_sleep(&sleep, list, count, deadline);
+    mp__time slice = LONGEST_SLICE;
+    int code = sleep_watching(&sleep, 0, &slice);
+    return code == -EAGAIN ? 0 : code;
 }
 
 /* Slices grow while a thread comes back for the same thing in vain. */
@@ -120,63 +180,30 @@ static _Thread_local struct {
     mp__time slice;               /* how long it was, when it passed without a wake; 0 it did not */
 } last_sleep;
 
-static mp__time next_slice(const struct mp__wait_word *word) {
-    if (last_sleep.slice == 0 || last_sleep.word != word->word ||
-        last_sleep.expected != word->expected)
-        return GLANCE;
-    return last_sleep.slice * 2;
-}
-
-static mp__time between(mp__time least, mp__time slice, mp__time most) {
-    return slice < least ? least : slice < most ? slice : most;
-}
-
-static void note_slice(const struct mp__wait_word *word, mp__time slice) {
-    last_sleep.word = word->word;
-    last_sleep.expected = word->expected;
-    last_sleep.slice = slice;
+static bool is_glance(const _Atomic uint32_t *word, uint32_t expected) {
+    return last_sleep.slice == 0 || last_sleep.word != word || last_sleep.expected != expected;
 }
 
 /* One slice. The caller looks again and comes back: what it waits for may have come without the
  * word changing, when the one who was to change it died. */
-static int sleep_slice(struct sleep *sleep, mp__member_ref owner, mp__time deadline) {
-    mp__time now = mp__now();
-    if (now >= deadline)
-        return MP_ETIMEDOUT;
-    struct mp__wait_word first = sleep->words[0];
-    mp__time slice = next_slice(&first);
-    bool can_watch = mp__registry && mp__futex_can_wait_any();
-    if (!can_watch)
-        slice = between(GLANCE, slice, LONGEST_UNTOLD_SLICE);
-    if (can_watch && slice == GLANCE && owner != 0)
-        watch_life(sleep, owner);
-    if (can_watch && slice > GLANCE) {
-        watch_family(sleep, owner);
-        slice = sleep->is_blind ? between(GLANCE, slice, LONGEST_UNTOLD_SLICE)
-                                : between(FIRST_SLICE, slice, LONGEST_SLICE);
+static int sleep_slice(_Atomic uint32_t *word, uint32_t expected, mp__member_ref owner,
+                       mp__time deadline) {
+    struct sleep sleep;
+    init_sleep(&sleep, &(struct mp__wait_word){word, expected}, 1, deadline);
+    mp__time slice = last_sleep.slice * 2;
+    int code;
+    if (is_glance(word, expected)) {
+        slice = GLANCE;
+        if (owner != 0 && can_watch())
+            watch_life(&sleep, owner);
+        code = sleep_for(&sleep, GLANCE);
+    } else {
+        code = sleep_watching(&sleep, owner, &slice);
     }
-    mp__time until = deadline - now < slice ? deadline : now + slice;
-    int code = mp__futex_wait_any(sleep->words, sleep->count, until);
-    note_slice(&first, code == MP_ETIMEDOUT ? slice : 0);
-    attend_deaths(sleep, deadline);
-    if (code == MP_ETIMEDOUT && slice > GLANCE)
-        mp__recover_look_round();
-    return code == MP_ETIMEDOUT && until == deadline ? MP_ETIMEDOUT : 0;
-}
-
-static int sleep_on(const struct mp__wait_word *list, size_t count, mp__member_ref owner,
-                    mp__time deadline) {
-    struct sleep sleep; /* large: only what is used is written */
-    sleep.count = 0;
-    sleep.is_blind = false;
-    for (size_t i = 0; i < count; i++)
-        add_word(&sleep, list[i], 0);
-    return sleep_slice(&sleep, owner, deadline);
-}
-
-int mp__sleep_any(const struct mp__wait_word *list, size_t count, mp__time deadline) {
-    assert(count >= 1 && count <= MP__SLEEP_WORDS_MAX);
-    return sleep_on(list, count, 0, deadline);
+    last_sleep.word = word;
+    last_sleep.expected = expected;
+    last_sleep.slice = code == -EAGAIN ? slice : 0;
+    return code == -EAGAIN ? 0 : code;
 }
 
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline) {
@@ -184,8 +211,7 @@ int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__tim
         return 0;
     if (owner >= MP__THREAD_MAX)
         owner = 0;
-    if (owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner, deadline) &&
-        atomic_load(word) != expected)
+    if (owner != 0 && mp__recover_thread_owner(owner) && atomic_load(word) != expected)
         return 0;
-    return sleep_on(&(struct mp__wait_word){word, expected}, 1, member_of(owner), deadline);
+    return sleep_slice(word, expected, member_of(owner), deadline);
 }

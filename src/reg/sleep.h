@@ -24,7 +24,7 @@
  * whose release we wait for, 0: nobody's in particular. When the owner is dead it is recovered. 0:
  * look again; MP_ETIMEDOUT. */
 int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__time deadline);
-/* The same for several words, 1 to MP__SLEEP_WORDS_MAX. */
+/* The same for several words, 1 to MP__SLEEP_WORDS_MAX, watching from the beginning. */
 int mp__sleep_any(const struct mp__wait_word *list, size_t count, mp__time deadline);
 
 void mp__sleep_tell_death(void);    /* somebody was recovered: all who watch look again */

@@ -26,7 +26,7 @@ static bool is_given_up(struct mp__guard *guard) {
     uint32_t owner = mp__guard_owner(guard);
     if (owner == 0)
         return false;
-    return !mp__recover_thread_owner(owner, 0) || mp__guard_owner(guard) != 0;
+    return !mp__recover_thread_owner(owner) || mp__guard_owner(guard) != 0;
 }
 
 /* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT; MP_EDEADLK. */

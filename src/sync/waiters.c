@@ -44,11 +44,11 @@ void mp__waiter_leave(struct thread_shared *self, enum mp__holding_kind kind, co
 
 /* Whose death in the guard somebody has to notice; the sleepers do, for there may be nobody else.
  */
-static bool has_dead_owner(const struct mp__guard *guard, mp__time deadline) {
+static bool has_dead_owner(const struct mp__guard *guard) {
     if (atomic_load_explicit(&guard->word, memory_order_relaxed) & MP__GUARD_DEAD)
         return true;
     uint32_t owner = mp__guard_owner(guard);
-    return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner, deadline);
+    return owner != 0 && !mp__thread_is_alive(owner) && mp__recover_thread_owner(owner);
 }
 
 int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
@@ -58,7 +58,7 @@ int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *g
         return 0;
     int code = mp__sleep(&self->wait_state, state, 0, deadline);
     MP__POINT("waiter.sleep.awake");
-    return has_dead_owner(guard, deadline) ? MP_EOWNERDEAD : code < 0 ? code : -EAGAIN;
+    return has_dead_owner(guard) ? MP_EOWNERDEAD : code < 0 ? code : -EAGAIN;
 }
 
 int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, bool tells_death,

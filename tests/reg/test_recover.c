@@ -136,7 +136,7 @@ static void test_exit_in_order_while_holding_counts_as_a_death(void **state) {
     (void)state;
     set_up();
     assert_int_equal(mpt_join(mpt_fork(take_all_and_exit, NULL)), 0);
-    assert_true(mp__recover_thread_owner(atomic_load(&board->thread), MP__NEVER));
+    assert_true(mp__recover_thread_owner(atomic_load(&board->thread)));
     check_all_is_given_back();
     tear_down();
 }
@@ -148,7 +148,7 @@ static void test_the_living_keep_everything(void **state) {
     MPT_UNTIL(atomic_load(&board->step) == 1);
     mp__recover_all();
     assert_false(mp__recover_member(atomic_load(&board->member)));
-    assert_false(mp__recover_thread_owner(atomic_load(&board->thread), MP__NEVER));
+    assert_false(mp__recover_thread_owner(atomic_load(&board->thread)));
     assert_int_equal(atomic_load(&board->calls), 0);
     kill(pid, SIGKILL);
     mpt_join(pid);

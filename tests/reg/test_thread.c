@@ -97,7 +97,7 @@ static void test_forked_child_has_a_record_of_its_own(void **state) {
     close(ends[1]);
     assert_int_not_equal(mine, other);
     assert_false(mp__thread_is_alive(other));
-    assert_true(mp__recover_thread_owner(other, MP__NEVER));
+    assert_true(mp__recover_thread_owner(other));
     assert_int_equal(mp__self()->index, mine);
     assert_int_equal(mp__registry_check(), 0);
 }
