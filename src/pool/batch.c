@@ -234,20 +234,40 @@ void mp__batch_leave(struct pool_shared *pool, struct worker_shared *worker) {
     MP__POINT("pool.leave.left");
 }
 
+/* Pool locked. */
+static void list_done(struct pool_shared *pool, struct job_shared *job) {
+    if (job->is_in_done_list)
+        return;
+    job->next_done = pool->done;
+    pool->done = job;
+    MP__POINT("pool.announce.linked");
+    job->is_in_done_list = true;
+}
+
 void mp__job_announce(struct pool_shared *pool, struct job_shared *job) {
-    if (job->has_callback && mp__pool_lock(pool) == 0) {
-        if (!job->is_in_done_list) {
-            job->next_done = pool->done;
-            pool->done = job;
-            MP__POINT("pool.announce.linked");
-            job->is_in_done_list = true;
+    if (job->has_callback) {
+        if (mp__pool_lock(pool) == 0) {
+            list_done(pool, job);
+            mp__pool_unlock(pool);
+        } else {
+            atomic_store(&pool->has_unlisted, 1);
         }
-        mp__pool_unlock(pool);
         mp__gate_notify(&pool->callback_gate, MP__WAKE_ALL);
     }
     mp__gate_notify(&job->gate, MP__WAKE_ALL);
     if (job->is_of_imap)
         mp__gate_notify(&pool->imap_gate, MP__WAKE_ALL);
+}
+
+int mp__job_list_missing(struct pool_shared *pool, struct job_shared *jobs) {
+    int code = mp__pool_lock(pool);
+    if (code < 0)
+        return code;
+    for (struct job_shared *job = jobs; job; job = job->errand.following)
+        if (job->has_callback && atomic_load(&job->state) != MP__JOB_PENDING)
+            list_done(pool, job);
+    mp__pool_unlock(pool);
+    return 0;
 }
 
 /* The code keeps 23 bits: a code of the library or the system is never cut. */

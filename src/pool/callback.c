@@ -2,12 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include "pool/local.h"
 
+#include <errno.h>
 #include <signal.h>
 
 #include "base/fail.h"
 #include "os/futex.h"
 
-#define PROGRESS_PAUSE (MP__SECOND / 10) /* a progress callback is called that often at most */
+#define PAUSE (MP__SECOND / 10) /* between calls of a progress callback, and before trying again */
 
 /* Items that are not done: those of chunks not given out, and what is left of chunks in work. */
 static uint64_t count_undone(const struct pool_shared *pool, const struct batch_shared *batch) {
@@ -52,11 +53,24 @@ static void call_back(struct job_shared *job) {
         errand->error_callback(errand->user, code, mp__job_detail(job));
 }
 
-/* In the order in which they were done; the list is the other way round. */
-static struct job_shared *take_done(struct pool_shared *pool) {
+/* Who had no memory to list one said so. */
+static int list_missing(struct pool_local *local) {
+    if (!atomic_exchange(&local->shared->has_unlisted, 0))
+        return 0;
+    pthread_mutex_lock(&local->mutex);
+    int code = mp__job_list_missing(local->shared, local->jobs);
+    pthread_mutex_unlock(&local->mutex);
+    if (code < 0)
+        atomic_store(&local->shared->has_unlisted, 1);
+    return code;
+}
+
+/* In the order in which they were done; the list is the other way round. -ENOMEM: try again. */
+static int take_done(struct pool_local *local, struct job_shared **out) {
+    struct pool_shared *pool = local->shared;
     struct job_shared *oldest = NULL;
-    if (mp__pool_lock(pool) < 0)
-        return NULL;
+    if (list_missing(local) < 0 || mp__pool_lock(pool) < 0)
+        return -ENOMEM;
     struct job_shared *job = pool->done;
     pool->done = NULL;
     mp__pool_unlock(pool);
@@ -66,7 +80,8 @@ static struct job_shared *take_done(struct pool_shared *pool) {
         oldest = job;
         job = next;
     }
-    return oldest;
+    *out = oldest;
+    return 0;
 }
 
 static void call_back_all(struct pool_local *local, struct job_shared *job) {
@@ -119,14 +134,15 @@ static void *run_callbacks(void *argument) {
     struct pool_shared *pool = local->shared;
     for (;;) {
         uint32_t ticket = mp__gate_prepare(&pool->callback_gate);
-        struct job_shared *done = take_done(pool);
+        struct job_shared *done = NULL;
+        int code = take_done(local, &done);
         call_back_all(local, done);
         struct duties duties = look_at_duties(local);
         if (duties.is_over)
             break;
         if (!done)
             mp__gate_wait(&pool->callback_gate, ticket,
-                          duties.has_progress ? mp__now() + PROGRESS_PAUSE : MP__NEVER);
+                          duties.has_progress || code < 0 ? mp__now() + PAUSE : MP__NEVER);
         if (!done && duties.has_progress)
             tell_all_progress(local);
     }

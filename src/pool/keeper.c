@@ -15,11 +15,12 @@
 #include "reg/holding.h"
 
 enum {
-    TICK_TIMED = 5,    /* ms between looks at the time limits of tasks */
-    TICK_TROUBLE = 10, /* ms, while something has to be tried again */
-    STARTS_MAX = 10,   /* failed ones in a row before a pool without workers is broken */
-    FLUSH_TURNS = 20,  /* ms to wait for whoever prints */
-    GRACE_MS = 500     /* from SIGTERM to SIGKILL */
+    TICK_TIMED = 5,     /* ms between looks at the time limits of tasks */
+    TICK_TROUBLE = 10,  /* ms, while something has to be tried again */
+    STARTS_MAX = 10,    /* failed ones in a row before a pool without workers is broken */
+    FLUSH_TURNS = 20,   /* ms to wait for whoever prints */
+    GRACE_MS = 500,     /* from SIGTERM to SIGKILL */
+    ANSWER_SECONDS = 60 /* for a worker to come up */
 };
 
 static uint32_t state_of(const struct pool_local *local) {
@@ -63,7 +64,8 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
         funlockfile(stdout);
     mp__log(MP_LOG_DEBUG, code == 0 ? "added worker" : "no worker could be added");
     if (code == 0)
-        local->seats[seat] = (struct mp__seat){.process = process, .is_unconfirmed = true};
+        local->seats[seat] =
+            (struct mp__seat){.process = process, .is_unconfirmed = true, .launch_time = mp__now()};
     else
         mp_process_close(process);
     return code;
@@ -106,7 +108,14 @@ static void note_failed_start(struct pool_local *local, int code) {
         mp__pool_break(local, code, "no worker can be started: %.150s", detail);
 }
 
+/* Not waited for: a replacement that is stopped on its way must not stop us, too. */
 static void confirm_worker(struct pool_local *local, struct mp__seat *seat) {
+    if (!mp__process_has_answered(seat->process)) {
+        if (state_of(local) < MP__POOL_STOPPING &&
+            mp__now() - seat->launch_time < ANSWER_SECONDS * MP__SECOND)
+            return;
+        mp__process_kill_unconfirmed(seat->process);
+    }
     int code = mp__process_confirm(seat->process);
     seat->is_unconfirmed = false;
     if (code == 0) {
@@ -118,7 +127,6 @@ static void confirm_worker(struct pool_local *local, struct mp__seat *seat) {
         seat->process = NULL;
 }
 
-/* All on their way first, then waited for one by one. */
 static void fill_seats(struct pool_local *local) {
     uint32_t count = local->shared->worker_count;
     for (uint32_t i = 0; i < count; i++) {
@@ -153,7 +161,8 @@ static void check_time_limit(struct pool_local *local, uint32_t i) {
     const struct worker_shared *record = &local->shared->workers[i];
     struct mp__seat *seat = &local->seats[i];
     uint64_t item = atomic_load(&record->item);
-    if (!seat->process || seat->is_overdue || item == MP__POOL_NO_ITEM || !(item & 1))
+    if (!seat->process || seat->is_unconfirmed || seat->is_overdue || item == MP__POOL_NO_ITEM ||
+        !(item & 1))
         return;
     uint64_t batch;
     mp__time limit = find_time_limit(local, &batch, record), since = atomic_load(&record->since);
@@ -174,11 +183,18 @@ static bool has_timed_jobs(struct pool_local *local) {
     return has_some;
 }
 
+static bool has_unconfirmed(const struct pool_local *local) {
+    for (uint32_t i = 0; i < local->shared->worker_count; i++)
+        if (local->seats[i].is_unconfirmed)
+            return true;
+    return false;
+}
+
 /* Milliseconds until the next look, -1: until something happens. Threads are not signalled, and say
  * when they end. */
 static int choose_tick(struct pool_local *local, bool is_timed) {
     bool is_ending = state_of(local) >= MP__POOL_TERMINATED && !local->has_threads;
-    if (is_ending || local->suspects)
+    if (is_ending || local->suspects || has_unconfirmed(local))
         return TICK_TROUBLE;
     if (state_of(local) < MP__POOL_STOPPING && count_workers(local) < local->shared->worker_count)
         return TICK_TROUBLE;

@@ -27,6 +27,7 @@ struct mp__seat {
     _Atomic uint32_t
         thread_state;       /* enum mp__seat_thread; ENDED by the thread itself, at its end */
     bool is_unconfirmed;    /* launched, but nobody looked whether it came up */
+    mp__time launch_time;   /* of it, then */
     bool is_overdue;        /* was killed for its time limit, in ... */
     uint64_t overdue_item;  /* ... this item */
     uint64_t overdue_batch; /* ... of this batch, as the record names it */

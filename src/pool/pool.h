@@ -206,6 +206,7 @@ struct pool_shared {
     uint32_t worker_count;           /* records */
     _Atomic uint32_t failed_inits;   /* in a row: counted by the keeper, cleared by workers */
     struct mp__gate callback_gate;   /* the callback thread sleeps here */
+    _Atomic uint32_t has_unlisted;   /* a job that has ended may be missing among the done ones */
     struct mp__gate imap_gate;       /* and here who waits for any chunk of an imap */
 
     _Alignas(64) struct mp__guard guard; /* of the two lists; MP__HOLDING_POOL */
@@ -256,6 +257,9 @@ void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
                        enum mp__failure_origin origin);
 /* The job has left PENDING: wake who waits and, once, queue its callback. */
 void mp__job_announce(struct pool_shared *pool, struct job_shared *job);
+/* Parent, mutex held: queue the callbacks of those for which that could not be done. 0 or -ENOMEM.
+ */
+int mp__job_list_missing(struct pool_shared *pool, struct job_shared *jobs);
 
 static inline bool mp__batch_is_given_out(const struct batch_shared *batch) {
     return atomic_load(&batch->cursor) >= batch->chunk_count;

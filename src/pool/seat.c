@@ -24,7 +24,7 @@ bool mp__seat_is_taken(const struct mp__seat *seat) {
 
 bool mp__seat_has_ended(struct mp__seat *seat) {
     if (seat->process)
-        return !mp_process_is_alive(seat->process);
+        return !seat->is_unconfirmed && !mp_process_is_alive(seat->process);
     return atomic_load(&seat->thread_state) == MP__SEAT_THREAD_ENDED;
 }
 
@@ -76,8 +76,10 @@ int mp__seat_start_thread(struct pool_local *local, uint32_t number) {
 
 /* Also those of whom nobody knows yet whether they came up: they would work on in a freed pool. */
 static void end_process(struct mp__seat *seat) {
-    if (seat->is_unconfirmed)
+    if (seat->is_unconfirmed) {
+        mp__process_kill_unconfirmed(seat->process);
         (void)mp__process_confirm(seat->process);
+    }
     if (mp_process_kill(seat->process) == 0)
         mp_process_join(seat->process, MP_FOREVER);
     mp_process_close(seat->process);

@@ -4,6 +4,7 @@
 #define MP__PROC_PROCESS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "mp/context.h"
 #include "mp/process.h"
@@ -70,6 +71,9 @@ static inline struct process_shared *mp__process_of(const mp_process *process) {
 void mp__process_flush(void);
 int mp__process_launch(mp_process *process);
 int mp__process_confirm(mp_process *process);
+/* Between the two: would confirm return at once? End one that does not come up; then confirm it. */
+bool mp__process_has_answered(const mp_process *process);
+void mp__process_kill_unconfirmed(mp_process *process);
 mp__member_ref
 mp__process_member(const mp_process *process); /* its slot in the registry; 0 before start */
 

@@ -246,11 +246,26 @@ static int fail_start(struct child *child, int answer) {
     return code;
 }
 
+static bool is_to_answer(const struct process_shared *process) {
+    return process->method == MP_SPAWN ||
+           (process->method == MP_FORKSERVER && !mp__forkserver_knows(process));
+}
+
+bool mp__process_has_answered(const mp_process *process) {
+    const struct process_shared *shared = mp__process_of(process);
+    return !is_to_answer(shared) ||
+           atomic_load(&shared->child->launch.shared->state) != MP__LAUNCH_UNDER_WAY ||
+           mp__descriptor_poll(shared->child->sentinel.fd, POLLIN, 0) != 0;
+}
+
+void mp__process_kill_unconfirmed(mp_process *process) {
+    (void)mp__children_signal(mp__process_of(process)->child, SIGKILL);
+}
+
 int mp__process_confirm(mp_process *process) {
     struct process_shared *shared = mp__process_of(process);
     struct child *child = shared->child;
-    if (shared->method == MP_SPAWN ||
-        (shared->method == MP_FORKSERVER && !mp__forkserver_knows(shared))) {
+    if (is_to_answer(shared)) {
         int answer = await_answer(child);
         if (answer != MP__LAUNCH_RUNS)
             return fail_start(child, answer);

@@ -1,0 +1,118 @@
+/* What must not stop the thread that replaces workers and ends them.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mp/pool.h"
+#include "mp/process.h"
+#include "os/clock.h"
+#include "pool/local.h"
+
+static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
+    (void)arg, (void)arg_size, (void)state;
+    pid_t pid = getpid();
+    return mp_reply_set(reply, &pid, sizeof pid);
+}
+
+static int wait_for_gate(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
+    (void)arg_size, (void)reply, (void)state;
+    _Atomic int *gate = *(_Atomic int *const *)arg;
+    while (!*gate)
+        sched_yield();
+    return 0;
+}
+
+static mp_pool *make_pool(mp_context *context) {
+    mp_pool *pool;
+    MPT_OK(mp_pool_new(&pool, context, &(mp_pool_options){.processes = 1}));
+    return pool;
+}
+
+static pid_t ask_pid(mp_pool *pool) {
+    pid_t pid = 0;
+    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    return pid;
+}
+
+static void write_script(const char *path) {
+    char program[256] = "", text[600];
+    assert_true(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+    snprintf(text, sizeof text,
+             "#!/bin/sh\n[ -e %s.trap ] && touch %s.stopped && kill -STOP $$\nexec %s \"$@\"\n",
+             path, path, program);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void touch(const char *path) {
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+/* The replacement stops itself before it comes to mp_freeze_support. */
+static void test_terminate_waits_for_no_worker_that_never_came_up(void **state) {
+    (void)state;
+    char script[64], trap[80], stopped[80];
+    snprintf(script, sizeof script, "/tmp/mpt_pool_keeper.%d", (int)getpid());
+    snprintf(trap, sizeof trap, "%s.trap", script);
+    snprintf(stopped, sizeof stopped, "%s.stopped", script);
+    write_script(script);
+    MPT_OK(mp_set_executable(script));
+    mp_pool *pool = make_pool(mp_get_context(MP_SPAWN));
+    pid_t pid = ask_pid(pool);
+    touch(trap);
+    kill(pid, SIGKILL);
+    MPT_UNTIL(access(stopped, F_OK) == 0);
+    mp__time begin = mp__now();
+    MPT_OK(mp_pool_terminate(pool));
+    assert_true(mp__now() - begin < 3 * MP__SECOND);
+    mp_pool_free(pool);
+    unlink(trap);
+    unlink(stopped);
+    unlink(script);
+}
+
+static void note_call(void *user, const void *data, size_t size) {
+    (void)data, (void)size;
+    ++*(_Atomic int *)user;
+}
+
+/* As when a worker has no memory to take the lock of the list: it is not in the list, and said so.
+ */
+static void test_callback_of_a_job_that_could_not_be_listed_is_called(void **state) {
+    (void)state;
+    _Atomic int called = 0, gate = 0;
+    mp_async_result *result;
+    mp_pool *pool = make_pool(mp_get_context(MP_THREAD));
+    struct pool_shared *shared = mp__pool_of(pool);
+    mp_apply_options options = {.callback = note_call, .user = (void *)&called};
+    void *told = (void *)&gate;
+    MPT_OK(mp_pool_apply_async(&result, pool, wait_for_gate, &told, sizeof told, &options));
+    mp__result_job(result)->is_in_done_list = true;
+    gate = 1;
+    MPT_OK(mp_async_result_wait(result, MP_FOREVER));
+    ask_pid(pool);
+    assert_int_equal(called, 0);
+    mp__result_job(result)->is_in_done_list = false;
+    atomic_store(&shared->has_unlisted, 1);
+    mp__gate_notify(&shared->callback_gate, 1);
+    MPT_UNTIL(called == 1);
+    mp_async_result_free(result);
+    mp_pool_free(pool);
+}
+
+/* clang-format off: one case a line */
+MPT_PROCESS_MAIN(MPT_CASE(test_callback_of_a_job_that_could_not_be_listed_is_called),
+                 MPT_CASE(test_terminate_waits_for_no_worker_that_never_came_up))
