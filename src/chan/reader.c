@@ -79,6 +79,19 @@ bool mp__reader_look(struct mp__reader *reader) {
     return false;
 }
 
+/* The lines that say whose the next block is, and what it holds, are where it was put. */
+static void expect_next(struct mp__reader *reader) {
+    uint64_t next = reader->at + mp__record_bytes(reader->kind, reader->size);
+    struct channel_side_shared *head = &reader->channel->head;
+    struct segment_shared *segment = atomic_load_explicit(&head->segment, memory_order_relaxed);
+    if (next >= atomic_load_explicit(&head->seen, memory_order_relaxed) ||
+        next >= mp__segment_end(segment))
+        return;
+    const unsigned char *record = mp__record_at(segment, next);
+    if (mp__record_kind(mp__record_read(record)) == MP__RECORD_BLOCK)
+        mp__heap_expect(mp__record_block(record + MP__RECORD_HEAD_BYTES));
+}
+
 struct message_shared *mp__reader_take(struct mp__reader *reader) {
     struct message_shared *block = mp__record_block(reader->payload);
     atomic_store_explicit(&reader->channel->head.next_position,
@@ -87,6 +100,7 @@ struct message_shared *mp__reader_take(struct mp__reader *reader) {
     MP__POINT("channel.get.intended");
     mp__heap_take(block);
     MP__POINT("channel.get.block_taken");
+    expect_next(reader);
     return block;
 }
 

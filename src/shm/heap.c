@@ -12,6 +12,7 @@
 #include "os/memory.h"
 #include "shm/arena.h"
 #include "shm/slab.h"
+#include "shm/spare.h"
 #include "shm/unit.h"
 
 #define RELEASE_UNITS \
@@ -121,8 +122,13 @@ static void *alloc_large(size_t size) {
         mp__fail(-ENOMEM, "%zu B asked, no arena is that large", size);
         return NULL;
     }
+    uint32_t head = 0;
+    if (length <= MP__SPARE_LENGTH_MAX)
+        head = mp__spare_take((uint32_t)length, self.member);
+    if (head)
+        return mp__unit_memory(head);
     mp__heap_lock();
-    uint32_t head = mp__run_take((uint32_t)length, size);
+    head = mp__run_take((uint32_t)length, size);
     if (head) {
         uint64_t word = mp__unit_word(MP__UNIT_LARGE, (uint32_t)length, self.member);
         word |= mp__unit_state(head) & MP__UNIT_DIRTY;
@@ -160,6 +166,9 @@ void *mp__heap_zalloc(size_t size) {
  * if we die in it, the rest is done for us. */
 static void free_large(uint32_t head, uint64_t word) {
     uint32_t length = mp__unit_length(word);
+    bool is_short = length <= MP__SPARE_LENGTH_MAX && self.member != 0;
+    if (is_short && mp__spare_keep(head, length, self.member))
+        return;
     bool is_released = length >= RELEASE_UNITS && self.member != 0 && mp__memory_is_returnable();
     if (is_released) {
         mp__unit_set(head, mp__unit_word(MP__UNIT_LARGE, length, self.member) | MP__UNIT_DIRTY);
@@ -168,6 +177,8 @@ static void free_large(uint32_t head, uint64_t word) {
         MP__POINT("heap.free.released");
     }
     mp__heap_lock();
+    if (is_short)
+        mp__spares_free();
     mp__run_free(head, length, !is_released);
     mp__run_count(-(int64_t)length);
     bool is_much = mp__units_are_dirty();
@@ -236,6 +247,11 @@ void mp__heap_give(void *block, uint32_t member) {
 size_t mp__heap_size(const void *block) {
     struct place place = find(block);
     return place.slab ? place.slab->size : (size_t)mp__unit_length(place.word) * MP__UNIT_BYTES;
+}
+
+void mp__heap_expect(const void *block) {
+    __builtin_prefetch(mp__unit(mp__unit_at(block)), 1);
+    __builtin_prefetch(block, 1);
 }
 
 /* Is this the start of a block in use of the slab at head? */

@@ -39,6 +39,8 @@ void mp__heap_take(void *block);    /* joined threads: it is ours again, freed i
 void mp__heap_give(void *block, uint32_t member); /* to that member: freed if it dies */
 void mp__heap_free(void *block);                  /* by any process; NULL: nothing */
 size_t mp__heap_size(const void *block);          /* usable bytes */
+/* Soon it will be taken, read and freed here. Any pointer into the heap will do. */
+void mp__heap_expect(const void *block);
 
 /* Is this the start of a block in use? Any pointer may be asked, also while others allocate and
  * free. */

@@ -29,6 +29,8 @@ static void count_run(uint32_t head, uint64_t word, struct mp__heap_figures *out
     uint64_t blocks = 0, size = (uint64_t)mp__unit_length(word) * MP__UNIT_BYTES;
     if (mp__unit_kind(word) == MP__UNIT_LARGE)
         blocks = 1;
+    if (mp__unit_kind(word) == MP__UNIT_SPARE)
+        out->used_bytes -= size;
     if (mp__unit_kind(word) == MP__UNIT_SLAB) {
         blocks = mp__slab_used(mp__slab(head));
         size = mp__slab(head)->size;
@@ -42,9 +44,9 @@ void mp__heap_figures(struct mp__heap_figures *out) {
     if (!heap())
         return;
     mp__heap_lock();
+    out->used_bytes = heap()->used_units * MP__UNIT_BYTES;
     for (uint32_t head = 1; head < top(); head += mp__unit_length(mp__unit_state(head)))
         count_run(head, mp__unit_state(head), out);
-    out->used_bytes = heap()->used_units * MP__UNIT_BYTES;
     out->peak_bytes = heap()->peak_units * MP__UNIT_BYTES;
     mp__heap_unlock();
 }
@@ -103,7 +105,8 @@ static int check_run(uint32_t head, uint64_t word, struct sums *sums) {
     sums->used_units += mp__unit_kind(word) == MP__UNIT_BUSY ? 0 : length;
     if (mp__unit_kind(word) == MP__UNIT_SLAB)
         return check_slab(head, word, sums);
-    if (mp__unit_kind(word) == MP__UNIT_LARGE || mp__unit_kind(word) == MP__UNIT_BUSY)
+    if (mp__unit_kind(word) == MP__UNIT_LARGE || mp__unit_kind(word) == MP__UNIT_SPARE ||
+        mp__unit_kind(word) == MP__UNIT_BUSY)
         return check_used(head, word);
     return mp__fail(MP_ESTATE, "the run at unit %u is of kind %d", head, (int)mp__unit_kind(word));
 }

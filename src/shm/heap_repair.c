@@ -8,6 +8,7 @@
 #include "base/point.h"
 #include "shm/heap.h"
 #include "shm/slab.h"
+#include "shm/spare.h"
 #include "shm/unit.h"
 
 static struct heap_shared *heap(void) {
@@ -128,6 +129,8 @@ void mp__heap_recover(uint32_t dead_member, bool (*is_dead_thread)(uint32_t thre
         enum mp__unit_kind kind = mp__unit_kind(word);
         if (kind == MP__UNIT_SLAB)
             recover_slab(head, dead_member, is_dead_thread);
+        else if (kind == MP__UNIT_SPARE)
+            mp__spare_free(head);
         else if (kind == MP__UNIT_LARGE || kind == MP__UNIT_BUSY)
             recover_run(head, word, dead_member);
     }

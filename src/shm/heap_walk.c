@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Runs are split and merged under us. From a run's true head its length leads to the next head; a
- * walk that lost its way goes on unit by unit until it finds one: stale words never say LARGE, BUSY
- * or SLAB, and what they say of free runs is believed only when the run's end says the same. */
+ * walk that lost its way goes on unit by unit until it finds one: stale words never say LARGE,
+ * SPARE, BUSY or SLAB, and what they say of free runs is believed only when the run's end says the
+ * same. */
 #include <string.h>
 
 #include "shm/heap.h"
@@ -45,7 +46,8 @@ static uint32_t look_at_run(const struct walk *walk, uint32_t head) {
         look_at_slab(walk, head, word);
     else if (kind == MP__UNIT_LARGE)
         walk->look(mp__unit_memory(head), (size_t)length * MP__UNIT_BYTES, walk->arg);
-    else if (kind != MP__UNIT_BUSY && (kind != MP__UNIT_FREE || !is_free_run(head, length)))
+    else if (kind != MP__UNIT_BUSY && kind != MP__UNIT_SPARE &&
+             (kind != MP__UNIT_FREE || !is_free_run(head, length)))
         return 1;
     return length;
 }

@@ -10,12 +10,13 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/memory.h"
+#include "shm/spare.h"
 
 #define BIN_EXACT 32 /* bins for one length each */
 #define BIN_LOOK \
     8 /* runs tried in a bin that may hold too short ones, before a bin of longer ones */
 #define TRIM_UNITS \
-    2048 /* memory of free runs that is kept for reuse, beside an eighth of what is used */
+    4096 /* memory of free runs that is kept for reuse, beside an eighth of what is used */
 
 struct mp__heap_place mp__heap_place;
 
@@ -222,6 +223,8 @@ static uint32_t least(uint32_t a, uint32_t b) {
 
 uint32_t mp__run_take(uint32_t length, size_t asked) {
     uint32_t head = find_run(length);
+    if (!head && mp__spares_free())
+        head = find_run(length);
     if (!head)
         head = grow(length, asked);
     if (!head)

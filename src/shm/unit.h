@@ -5,7 +5,8 @@
  * run's first unit is the truth about it; everything else (bins, lists, marks at the run's end,
  * sums) can be derived from these words and is, after the death of a process that had the lock:
  * mp__units_rebuild. So each change of a run is ordered round one store of one state word. Inside a
- * run lie stale words, but never one that says LARGE, BUSY or SLAB.
+ * run lie stale words, but never one that says LARGE, SPARE, BUSY or
+ * SLAB.
  *
  *     state word    63         48 47       32 31                 4   3      2..0
  *                   +------------+-----------+--------------------+-------+------+
@@ -25,6 +26,7 @@
 #define MP__UNIT_BYTES 4096
 #define MP__UNIT_MAX ((UINT32_C(1) << 28) - 1) /* what a length can say */
 #define MP__BIN_COUNT 128
+#define MP__SPARE_COUNT 16       /* slots, see shm/spare.h */
 #define MP__TAG_PUBLISHED 0xffff /* holder: a shared structure, or the user */
 
 enum mp__unit_kind {
@@ -34,6 +36,7 @@ enum mp__unit_kind {
     MP__UNIT_LARGE,  /* head of a block */
     MP__UNIT_BUSY,   /* head of a free run that `holder` is giving back to the system */
     MP__UNIT_SLAB,   /* head of a slab */
+    MP__UNIT_SPARE,  /* head of a freed block that is kept whole, see shm/spare.h */
     MP__UNIT_BODY    /* of a slab whose head is `length` units before, if that head says so too */
 };
 
@@ -58,6 +61,7 @@ struct heap_shared {
     uint32_t bins[MP__BIN_COUNT];          /* free runs by length; the lock */
     uint32_t partial[MP__CLASS_COUNT];     /* slabs with free blocks and without owner; the lock */
     uint32_t class_units[MP__CLASS_COUNT]; /* in slabs of the class; the lock */
+    _Alignas(64) _Atomic uint64_t spares[MP__SPARE_COUNT]; /* where spare runs are; 0 empty */
 };
 
 /* Where the heap lies in this process. */

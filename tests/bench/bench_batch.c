@@ -3,16 +3,18 @@
 #include "channels.h"
 #include "mp/context.h"
 
+#define MOVES 16 /* messages that fit in, of any size */
+
 static const struct bench_contender batches[] = {
     BENCH_STREAM("raw ring", &bench_ring, 8),
     BENCH_STREAM("libmp queue", &bench_queue, 8),
     BENCH_STREAM("libmp queue, 64 at once", &bench_queue_many, 8),
 };
 static const struct bench_contender moves[] = {
-    BENCH_STREAM("libmp, 64 B copied", &bench_queue, 64),
-    BENCH_STREAM("libmp, 64 B", &bench_queue_move, 64),
-    BENCH_STREAM("libmp, 64 KiB", &bench_queue_move, 65536),
-    BENCH_STREAM("libmp, 1 MiB", &bench_queue_move, (size_t)1 << 20),
+    BENCH_STREAM("libmp, 64 B copied", &bench_queue, 64, .length = MOVES),
+    BENCH_STREAM("libmp, 64 B", &bench_queue_move, 64, .length = MOVES),
+    BENCH_STREAM("libmp, 64 KiB", &bench_queue_move, 65536, .length = MOVES),
+    BENCH_STREAM("libmp, 1 MiB", &bench_queue_move, (size_t)1 << 20, .length = MOVES),
 };
 
 int main(int argc, char **argv) {

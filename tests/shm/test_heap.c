@@ -171,7 +171,84 @@ static void test_large_blocks_go_back_to_the_system_when_many_are_freed(void **s
     for (int i = 1; i < COUNT; i += 2)
         mp__heap_free(blocks[i]);
     assert_int_equal(used_bytes(), 0);
-    assert_true(resident_bytes() <= (12 << 20));
+    assert_true(resident_bytes() <= (40 << 20));
+}
+
+static void test_freed_large_block_is_used_again_at_once(void **state) {
+    (void)state;
+    static const size_t sizes[] = {40000, 1 << 20, 4 << 20};
+    join(1);
+    for (size_t i = 0; i < 3; i++) {
+        void *freed[3], *again[3];
+        for (size_t k = 0; k < 3; k++)
+            freed[k] = mp__heap_alloc(sizes[i]);
+        for (size_t k = 0; k < 3; k++)
+            mp__heap_free(freed[k]);
+        assert_int_equal(used_bytes(), 0);
+        for (size_t k = 0; k < 3; k++)
+            again[k] = mp__heap_alloc(sizes[i]);
+        for (size_t k = 0; k < 3; k++)
+            assert_true(again[k] == freed[0] || again[k] == freed[1] || again[k] == freed[2]);
+        for (size_t k = 0; k < 3; k++)
+            mp__heap_free(again[k]);
+    }
+    MPT_OK(mp__heap_check());
+}
+
+/* What is kept for other sizes must not cost the arena anything. */
+static void test_heap_does_not_grow_for_blocks_that_are_kept(void **state) {
+    (void)state;
+    void *blocks[8];
+    join(1);
+    for (int i = 0; i < 8; i++)
+        blocks[i] = mp__heap_alloc(2 << 20);
+    for (int i = 0; i < 8; i++)
+        mp__heap_free(blocks[i]);
+    void *whole = mp__heap_alloc(16 << 20);
+    struct mp__heap_figures figures;
+    mp__heap_figures(&figures);
+    assert_int_equal(figures.peak_bytes, 16 << 20);
+    mp__heap_free(whole);
+    MPT_OK(mp__heap_check());
+}
+
+/* The first and another word of a block are the same as long as it is nobody else's. */
+static void free_what_comes(void *arg) {
+    _Atomic(uint64_t *) *box = arg;
+    mp__heap_forked();
+    mp__heap_join(2, 2);
+    for (;;) {
+        uint64_t *block = atomic_exchange(box, NULL);
+        if (block == (uint64_t *)box)
+            break;
+        if (!block)
+            continue;
+        MPT_CHECK(block[0] == block[5000]);
+        mp__heap_free(block);
+    }
+    mp__heap_leave();
+}
+
+static void test_large_blocks_are_whole_when_processes_pass_them_on(void **state) {
+    (void)state;
+    enum { ROUNDS = 20000 };
+    join(1);
+    _Atomic(uint64_t *) *box = mp__heap_zalloc(64);
+    pid_t other = mpt_fork(free_what_comes, box);
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        uint64_t *block = mp__heap_alloc(i % 3 ? 50000 : 90000);
+        block[0] = block[5000] = i;
+        uint64_t *empty = NULL;
+        while (!atomic_compare_exchange_weak(box, &empty, block))
+            empty = NULL;
+    }
+    while (atomic_load(box))
+        ;
+    atomic_store(box, (uint64_t *)box); /* the end */
+    assert_int_equal(mpt_join(other), 0);
+    MPT_OK(mp__heap_check());
+    mp__heap_free(box);
+    assert_int_equal(blocks_in_use(), 0);
 }
 
 static void test_64_gib_block_can_be_used(void **state) {
@@ -357,6 +434,9 @@ MPT_MAIN(MPT_CASE(test_every_size_fits_its_class),
          MPT_CASE(test_is_block_is_false_for_stale_starts),
          MPT_CASE(test_huge_block_goes_back_to_the_system_when_freed),
          MPT_CASE(test_large_blocks_go_back_to_the_system_when_many_are_freed),
+         MPT_CASE(test_freed_large_block_is_used_again_at_once),
+         MPT_CASE(test_heap_does_not_grow_for_blocks_that_are_kept),
+         MPT_CASE(test_large_blocks_are_whole_when_processes_pass_them_on),
          MPT_CASE(test_64_gib_block_can_be_used), MPT_CASE(test_alloc_fails_when_the_arena_is_full),
          MPT_CASE(test_recover_frees_what_was_held_and_no_more),
          MPT_CASE(test_slabs_are_used_on_when_their_owner_leaves),

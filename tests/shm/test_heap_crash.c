@@ -125,12 +125,13 @@ static void begin(void) {
 }
 
 static const char *const points[] = {
-    "heap.grow.marked",   "heap.grow.raised",    "heap.split.rest",  "heap.split.head",
-    "heap.bin.linked",    "heap.bin.unlinked",   "heap.run.freed",   "heap.run.merged",
-    "heap.trim.marked",   "heap.trim.released",  "heap.trim.freed",  "heap.settle.listed",
-    "heap.disown.stored", "heap.slab.filled",    "heap.slab.made",   "heap.adopt.stored",
-    "heap.alloc.tagged",  "heap.alloc.marked",   "heap.free.taken",  "heap.free.released",
-    "heap.free.untagged", "heap.publish.stored", "heap.take.stored",
+    "heap.grow.marked",   "heap.grow.raised",    "heap.split.rest",    "heap.split.head",
+    "heap.bin.linked",    "heap.bin.unlinked",   "heap.run.freed",     "heap.run.merged",
+    "heap.trim.marked",   "heap.trim.released",  "heap.trim.freed",    "heap.settle.listed",
+    "heap.disown.stored", "heap.slab.filled",    "heap.slab.made",     "heap.adopt.stored",
+    "heap.alloc.tagged",  "heap.alloc.marked",   "heap.free.taken",    "heap.free.released",
+    "heap.free.untagged", "heap.publish.stored", "heap.take.stored",   "heap.spare.marked",
+    "heap.spare.filled",  "heap.spare.changed",  "heap.spare.cleared", "heap.spare.emptied",
 };
 #define POINTS (sizeof points / sizeof points[0])
 
@@ -165,8 +166,9 @@ static void test_heap_is_whole_when_a_user_is_killed(void **state) {
 /* Deaths that leave something to do, and the points that the one who does it comes to. */
 static void test_heap_is_whole_when_the_recoverer_is_killed(void **state) {
     (void)state;
-    static const char *const first[] = {"heap.split.rest", "heap.run.freed", "heap.slab.made",
-                                        "heap.trim.marked", "heap.settle.listed"};
+    static const char *const first[] = {"heap.split.rest",    "heap.run.freed",
+                                        "heap.slab.made",     "heap.trim.marked",
+                                        "heap.settle.listed", "heap.spare.marked"};
     static const char *const second[] = {
         "heap.rebuild.merged", "heap.rebuild.run",      "heap.recover.untagged",
         "heap.recover.freed",  "heap.recover.disowned", "heap.settle.listed",
