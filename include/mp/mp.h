@@ -16,6 +16,8 @@
 #include "mp/pickle.h"
 #include "mp/pool.h"
 #include "mp/process.h"
+#include "mp/proxy.h"
+#include "mp/proxy_types.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/shared_memory.h"

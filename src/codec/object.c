@@ -98,6 +98,8 @@ static void free_block(struct mp_object *object) {
         break;
     case MP_OBJECT_CALL:
         free(((struct mp__call *)object)->steps);
+        if (((struct mp__call *)object)->attached)
+            ((struct mp__call *)object)->detach(((struct mp__call *)object)->attached);
         break;
     case MP_OBJECT_DICT:
     case MP_OBJECT_SET:

@@ -133,6 +133,8 @@ struct mp__call {
     struct mp__step *steps; /* from malloc */
     size_t step_count;
     size_t step_capacity;
+    void *attached;           /* what this process has for it, see mp__call_attach; NULL: nothing */
+    void (*detach)(void *it); /* ends that */
 };
 
 #define MP__SMALL_MAX (INTPTR_MAX >> 1)

@@ -163,6 +163,17 @@ bool mp_call_next(const mp_object *object, size_t *cursor, mp_call_step *step, m
     return true;
 }
 
+void mp__call_attach(mp_object *object, void *attached, void (*detach)(void *it)) {
+    struct mp__call *call = (struct mp__call *)object;
+    call->attached = attached;
+    call->detach = detach;
+}
+
+void *mp__call_attached(const mp_object *object, void (*detach)(void *it)) {
+    const struct mp__call *call = (const struct mp__call *)object;
+    return mp__is_kind(object, MP_OBJECT_CALL) && call->detach == detach ? call->attached : NULL;
+}
+
 mp_object *mp__persistent_new(mp_object *id) {
     struct mp__persistent *persistent = mp__node_alloc(MP_OBJECT_PERSISTENT, sizeof *persistent);
     if (!persistent) {

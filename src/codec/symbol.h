@@ -16,6 +16,11 @@ mp_object *mp__extension_new(int32_t code);
 int mp__call_reserve(mp_object *call, size_t more);
 void mp__call_push(mp_object *call, mp_call_step step, mp_object *key, mp_object *value);
 
+/* Give a call that has none something that belongs to it: `detach` is called for it when the call
+ * goes. Copies of the call do not have it. */
+void mp__call_attach(mp_object *call, void *attached, void (*detach)(void *it));
+void *mp__call_attached(const mp_object *call, void (*detach)(void *it)); /* NULL: not this kind */
+
 /* Make room for items of a list: 0 or -ENOMEM. */
 int mp__list_reserve(mp_object *list, size_t more);
 void mp__list_empty(mp_object *list);

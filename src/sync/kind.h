@@ -27,7 +27,8 @@ enum mp__kind { /* "mp" << 16 | number: no small integer, no pointer */
                 MP__KIND_POOL,
                 MP__KIND_ASYNC_RESULT,
                 MP__KIND_STREAM,
-                MP__KIND_IMAP
+                MP__KIND_IMAP,
+                MP__KIND_PROXY
 };
 
 typedef _Atomic uint32_t mp__kind_word;
