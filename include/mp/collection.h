@@ -64,6 +64,38 @@ int mp_list_reverse(mp_object *list);
  *   python   list.index(item) */
 int mp_list_find(const mp_object *list, const mp_object *item, size_t *index);
 
+/* Sort a list; equal items keep their order, also in reverse.
+ *   returns  0; MP_ETYPE: not a list, or items that Python does not order; MP_EINVAL; -ENOMEM. On
+ *            failure nothing has changed
+ *   python   list.sort(reverse=...) */
+int mp_list_sort(mp_object *list, bool reverse);
+
+/* A part of a list: from start, by step, until before stop. MP_SLICE_NONE is Python's None. */
+#define MP_SLICE_NONE PTRDIFF_MIN
+typedef struct mp_slice {
+    ptrdiff_t start, stop, step;
+} mp_slice;
+
+/* Tell which of `length` items a slice means: `count` of them from `first` by `step`.
+ *   returns  0; MP_EINVAL: a step of 0, NULL
+ *   python   slice.indices(length) */
+int mp_slice_indices(mp_slice slice, size_t length, size_t *first, ptrdiff_t *step, size_t *count);
+
+/* Make a list of a part of a list, a tuple of a part of a tuple / a list, a tuple of all items of
+ * either. The items are shared.
+ *   returns  NULL: neither list nor tuple, a step of 0, -ENOMEM
+ *   python   sequence[start:stop:step], list(sequence), tuple(sequence) */
+mp_object *mp_list_slice(const mp_object *sequence, mp_slice slice);
+mp_object *mp_list_copy(const mp_object *sequence);
+mp_object *mp_tuple_copy(const mp_object *sequence);
+
+/* Replace a part of a list by the items of a list or tuple, which stay as they are / drop it.
+ *   returns  0; MP_EINVAL: a step of 0, or another one than 1 and another number of items; MP_ETYPE;
+ *            -ENOMEM
+ *   python   list[start:stop:step] = items, del list[start:stop:step] */
+int mp_list_set_slice(mp_object *list, mp_slice slice, const mp_object *items);
+int mp_list_delete_slice(mp_object *list, mp_slice slice);
+
 /* Make an empty dict. NULL: -ENOMEM. */
 mp_object *mp_dict_new(void);
 

@@ -144,6 +144,12 @@ size_t mp_object_length(const mp_object *object);
  *   python   a == b */
 int mp_object_equal(const mp_object *a, const mp_object *b);
 
+/* Order two numbers, strs, bytes, lists, tuples or sets as Python does.
+ *   returns  1: a < b; 0; MP_ETYPE: Python does not order them; MP_EINVAL: NULL, or more than 200
+ *            sequences in sequences; -ENOMEM
+ *   python   a < b */
+int mp_object_less(const mp_object *a, const mp_object *b);
+
 /* Copy an object with all that is in it, once each: what was shared inside is shared in the copy.
  * NULL: on failure, -ENOMEM or object is NULL.
  *   python   copy.deepcopy(object) */

@@ -4,7 +4,18 @@
 
 #include <string.h>
 
+#include "mgr/managed.h"
+
+static const struct mp__class *const classes[] = {
+    &mp__list_class,
+    &mp__dict_class,
+    &mp__namespace_class,
+    &mp__iterator_class,
+};
+
 const struct mp__class *mp__class_find(const char *name) {
-    (void)name;
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        if (strcmp(classes[i]->name, name) == 0)
+            return classes[i];
     return NULL;
 }

@@ -8,16 +8,16 @@
 
 #include "mp/object.h"
 
-struct mp__call;
+struct mp__invocation;
 struct mp__referent;
+struct mp__server;
 
 /* Gives the result; NULL: an exception, see mgr/call.h. */
-typedef mp_object *(*mp__method_fn)(struct mp__call *call);
+typedef mp_object *(*mp__method_fn)(struct mp__invocation *call);
 
 struct mp__method {
     const char *name;
     mp__method_fn function;
-    const char *result_type; /* the result stays here and a proxy of this type goes; NULL: none */
 };
 
 struct mp__class {
@@ -26,9 +26,9 @@ struct mp__class {
     const char *exposed;    /* names that create answers with, in CPython's order, blanks between */
     const struct mp__method *methods;
     size_t method_count;
-    /* A new referent with one hold; NULL: an exception. */
-    struct mp__referent *(*create)(struct mp__call *call);
-    void (*destroy)(struct mp__referent *referent);
+    /* A new referent with one hold; NULL: an exception. NULL function: clients make none. */
+    struct mp__referent *(*create)(struct mp__invocation *call);
+    void (*destroy)(struct mp__server *server, struct mp__referent *referent);
     mp__method_fn value; /* the object itself; NULL: it cannot travel */
     mp__method_fn repr;  /* a str */
     /* The next of the objects in it that may be or hold proxies, for *cursor 0, 1...; NULL: no

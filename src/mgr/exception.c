@@ -3,10 +3,10 @@
 #include "mgr/exception.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fail.h"
+#include "codec/repr.h"
 #include "mp/collection.h"
 #include "mp/pickle.h"
 
@@ -115,21 +115,45 @@ static const mp_object *unwrap(const mp_object *exception) {
     return mp_tuple_get(args, 0);
 }
 
-int mp__exception_code(const mp_object *exception) {
+enum { WORDS_MAX = 1 << 16 };
+
+/* str() of an exception is that of its argument, but for a KeyError's. */
+static int print_arguments(struct mp__buffer *text, const mp_object *args, bool is_key) {
+    const char *words;
+    size_t size;
+    const mp_object *first = mp_object_length(args) == 1 ? mp_tuple_get(args, 0) : args;
+    if (!is_key && mp_object_get_kind(first) == MP_OBJECT_STR &&
+        mp_str_get(first, &words, &size) == 0)
+        return mp__buffer_put(text, words, size);
+    int code = mp__object_print(text, first, text->size + WORDS_MAX);
+    return code == MP_EINVAL ? 0 : code;
+}
+
+int mp__exception_print(struct mp__buffer *text, const mp_object *exception) {
     mp_object *callable, *args;
     const char *name = "?";
-    exception = unwrap(exception);
     if (mp_object_get_kind(exception) != MP_OBJECT_CALL ||
         mp_call_get(exception, NULL, &callable, &args, NULL) < 0)
-        return mp__fail(MP_EREMOTE, "the server raised what is no exception");
+        return mp__buffer_put_text(text, name);
     if (mp_object_get_kind(callable) == MP_OBJECT_GLOBAL)
         (void)mp_global_get(callable, NULL, &name);
+    int code = mp__buffer_put_text(text, name);
+    if (code < 0 || mp_object_length(args) == 0)
+        return code;
+    code = mp__buffer_put_text(text, ": ");
+    return code < 0 ? code : print_arguments(text, args, strcmp(name, "KeyError") == 0);
+}
+
+int mp__exception_code(const mp_object *exception) {
+    mp_object *args;
+    struct mp__buffer text = {0};
+    exception = unwrap(exception);
+    if (mp_object_get_kind(exception) != MP_OBJECT_CALL ||
+        mp_call_get(exception, NULL, NULL, &args, NULL) < 0)
+        return mp__fail(MP_EREMOTE, "the server raised what is no exception");
     int code = code_of(exception, args);
-    char *words = NULL;
-    if (mp_object_length(args) > 0)
-        (void)mp_object_repr(mp_object_length(args) == 1 ? mp_tuple_get(args, 0) : args, &words,
-                             NULL);
-    mp__fail(MP_EREMOTE, "%s%s%s", name, words ? ": " : "", words ? words : "");
-    free(words);
+    (void)mp__exception_print(&text, exception);
+    mp__fail(MP_EREMOTE, "%.*s", (int)text.size, (const char *)text.data);
+    mp__buffer_fini(&text);
     return code;
 }

@@ -3,6 +3,7 @@
 #ifndef MP__MGR_EXCEPTION_H
 #define MP__MGR_EXCEPTION_H
 
+#include "codec/buffer.h"
 #include "mp/object.h"
 
 /* Make module.name(argument); argument is taken over, also on failure; NULL: none. NULL: memory is
@@ -18,6 +19,9 @@ mp_object *mp__exception_from_code(int code, const char *text);
 /* Tell which code stands for an exception that came from Python; the detail becomes
  * "KeyError: 'nope'". What C has no code for is MP_EREMOTE; an AttributeError is MP_EKEY. */
 int mp__exception_code(const mp_object *exception);
+
+/* Append "KeyError: 'nope'", as Python's tracebacks end. 0 or -ENOMEM. */
+int mp__exception_print(struct mp__buffer *text, const mp_object *exception);
 
 /* Is it an exception of that class? */
 bool mp__exception_is(const mp_object *object, const char *module, const char *name);

@@ -122,7 +122,7 @@ int mp_manager_new(mp_manager **out, mp_context *context, const mp_manager_optio
     return 0;
 }
 
-static int check(const mp_manager *manager, const char *function) {
+int mp__manager_check(const mp_manager *manager, const char *function) {
     if (!manager)
         return mp__fail(MP_EINVAL, "%s: manager is NULL", function);
     if (manager->maker != getpid())
@@ -134,7 +134,7 @@ static int check(const mp_manager *manager, const char *function) {
 }
 
 static int check_new_name(const mp_manager *manager, const char *name, const char *function) {
-    int code = check(manager, function);
+    int code = mp__manager_check(manager, function);
     if (code < 0)
         return code;
     if (!name || !name[0])
@@ -178,7 +178,7 @@ int mp_manager_register_function(mp_manager *manager, const char *name, mp_metho
 int mp__manager_check_running(const mp_manager *manager, const char *function) {
     static const char *const reasons[] = {[MP__MANAGER_INITIAL] = "neither started nor connected",
                                           [MP__MANAGER_SHUTDOWN] = "shut down"};
-    int code = check(manager, function);
+    int code = mp__manager_check(manager, function);
     const char *reason = code < 0 || manager->state >= sizeof reasons / sizeof reasons[0]
                              ? NULL
                              : reasons[manager->state];
@@ -192,6 +192,8 @@ const char *mp_manager_address(const mp_manager *manager) {
 void mp_manager_free(mp_manager *manager) {
     if (!manager)
         return;
+    if (manager->state == MP__MANAGER_STARTED && manager->maker == getpid())
+        (void)mp_manager_shutdown(manager);
     if (manager->proxies)
         manager->free_proxies(manager->proxies);
     free_manager(manager);

@@ -32,6 +32,7 @@ struct mp_manager {
     size_t key_size;               /* bytes */
     mp_manager_options options;    /* address and authkey NULL, init_arg from malloc */
     struct mp__registry *registry; /* types and functions */
+    bool has_made_up;              /* the address was made up by start */
     mp_process *process;           /* the server's; NULL: none */
     struct mp__server *server;     /* that serves here; NULL: none */
     void (*free_proxies)(struct mp__proxies *proxies); /* set with it */
@@ -39,6 +40,8 @@ struct mp_manager {
     struct mp_manager *next; /* in the list of those to shut down at exit */
 };
 
+/* Is it a manager of this process? 0, MP_EINVAL, MP_EFOREIGN with the detail. */
+int mp__manager_check(const mp_manager *manager, const char *function);
 /* Is it a usable manager of this process, in one of the states in which clients can call? 0,
  * MP_EINVAL, MP_EFOREIGN, MP_ESTATE with the detail. */
 int mp__manager_check_running(const mp_manager *manager, const char *function);

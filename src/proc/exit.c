@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "proc/exit.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -10,16 +11,19 @@
 #include "reg/member.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void (*before)(void); /* NULL: nothing; set before main */
+enum { BEFORE_MAX = 4 };
+static void (*before[BEFORE_MAX])(void); /* set before main */
+static unsigned before_count;
 
 void mp__exit_before(void (*end)(void)) {
-    before = end;
+    assert(before_count < BEFORE_MAX);
+    before[before_count++] = end;
 }
 
 void mp__exit_run(void) {
     mp__log(MP_LOG_INFO, "process shutting down");
-    if (before)
-        before();
+    for (unsigned i = before_count; i-- > 0;)
+        before[i]();
     mp__children_end();
 }
 

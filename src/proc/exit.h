@@ -8,7 +8,7 @@
 void mp__exit_watch(void);
 
 /* For a constructor of a later layer: have its function called before that, however this process
- * ends in order. There is room for one. */
+ * ends in order; several may, in no certain order. */
 void mp__exit_before(void (*end)(void));
 
 /* Do it now. */
