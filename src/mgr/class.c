@@ -7,10 +7,7 @@
 #include "mgr/managed.h"
 
 static const struct mp__class *const classes[] = {
-    &mp__list_class,
-    &mp__dict_class,
-    &mp__namespace_class,
-    &mp__iterator_class,
+    &mp__list_class, &mp__dict_class, &mp__set_class, &mp__namespace_class, &mp__iterator_class,
 };
 
 const struct mp__class *mp__class_find(const char *name) {
