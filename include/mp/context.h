@@ -18,7 +18,7 @@
  *     MP_SPAWN        the program is executed anew: a fresh process, with nothing but what was
  *                     passed to it, and safe beside threads. Costs what an exec costs
  *     MP_FORKSERVER   a small server is spawned once and forks children ahead of need: a start
- *                     costs a wake-up, however large the parent is. It dies with the parent
+ *                     costs two wake-ups, however large the parent is. It dies with the parent
  *     MP_THREAD       for pools: threads of this process in place of children
  *
  * Objects made under one context work with processes of any: all lie in the family's one arena.

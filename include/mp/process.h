@@ -13,9 +13,12 @@
  *     mp_process_close(process);
  *
  * The target's value, as a byte (0..255), is the exit code; -N stands for "killed by signal N". A
- * child's standard input is /dev/null. What the target left in streams is written at its end; the
- * parent's atexit handlers do not run. A target that calls exit() gets that code, but under MP_FORK
- * also the handlers that its parent had set.
+ * child's standard input is /dev/null. The parent's atexit handlers do not run. A target that calls
+ * exit() gets that code, but under MP_FORK also the handlers that its parent had set.
+ *
+ * What the target left in stdout and stderr is written at its end. Close other streams: they are
+ * written, too, but not when the child has other threads then, or, under MP_FORK, its parent had at
+ * the start. (One of those may sit in a read, and who flushes all streams would wait for it.)
  *
  * At exit() of a process its daemons get SIGTERM (SIGKILL when they are still there 5 seconds
  * later), then its other children are waited for. A daemon dies with its parent even when that was
@@ -30,8 +33,8 @@
  *     everything else        any thread; several may join one process, all get the right code
  *
  *     a process dies         what it does to the others
- *     in mp_process_start,   its child may run, or not; nothing else is left. Also when the
- *     or right after it      parent ends in order: wait for the child's first sign of life
+ *     in mp_process_start    its child may run, or not; nothing else is left
+ *     right after it         the child runs, unless it is a daemon: it has all that it needs
  *     in any other call      nothing; its objects are freed, for its children see above
  */
 #ifndef MP_PROCESS_H
@@ -73,14 +76,15 @@ int mp_process_new(mp_process **out, mp_context *context, const mp_process_optio
  *            MP_ESTATE: started before; MP_EFOREIGN: made by another process; MP_EINVAL
  *            MP_EDAEMON: this process is a daemon
  *            MP_ENOTMAIN: spawn and forkserver without mp_freeze_support() as main's first line
- *            MP_EINVAL: the child does not find the target, which is of another build
+ *            MP_EINVAL: the child does not find the target: it is of another build, or the file of
+ *            its shared object is gone
  *            -EEXIST: the shared memory's address is taken in the child
  *            MP_EWORKER: the child was killed before its target began
  *            MP_ETASK: the fork server's preload function failed
  *            MP_ENOTPASSED, MP_ECLOSED: a connection that this process does not have
  *            MP_ETIMEDOUT: the executed program did not come to mp_freeze_support() in a minute
  *            -EAGAIN, -EMFILE, -ENOENT...: no process, no descriptor, no such program
- *   blocks   MP_SPAWN, and MP_FORKSERVER at first: until the child has found its target
+ *   blocks   MP_SPAWN and MP_FORKSERVER: until the child has found its target
  *   python   Process.start() */
 int mp_process_start(mp_process *process);
 

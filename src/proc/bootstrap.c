@@ -43,7 +43,7 @@ static void leave(int code) {
 }
 
 void mp__bootstrap_give_up(int code) {
-    mp__launch_fail(mine.launch.shared, code);
+    mp__launch_fail(mine.launch, code);
     leave(CODE_NOT_BEGUN);
     _exit(CODE_NOT_BEGUN);
 }
@@ -94,11 +94,15 @@ static int prepare(void) {
         code = mp__lifeline_arm(mine.lifeline_end);
     if (code < 0)
         return mp__fail(code, "a daemon cannot be bound to its parent's life");
-    code = mp__member_enter(atomic_load(&mine.launch.shared->child));
+    struct mp__launch_facts facts;
+    code = mp__launch_read(mine.launch, &facts);
+    if (code == 0)
+        code = mp__member_enter(facts.child);
     if (code < 0)
         return code;
     MP__POINT("bootstrap.prepare.entered");
-    code = mp__current_become(atomic_load(&mine.launch.shared->process));
+    code = mine.is_forked ? mp__current_become_noted()
+                          : mp__current_become(facts.process, facts.maker);
     if (code < 0)
         return code;
     struct process_shared *self = mp__current();
@@ -125,7 +129,6 @@ static void touch(const volatile void *address) {
 }
 
 void mp__bootstrap_rehearse(uint64_t last_launch) {
-    fflush(NULL);
     (void)mp__boot_time();
     mp__member_rehearse();
     if (last_launch == 0)
@@ -146,7 +149,7 @@ void mp__bootstrap(const struct mp__bootstrap *how) {
     code = run_target();
     MP__POINT("bootstrap.target.returned");
     mp__exit_run();
-    fflush(NULL);
+    (void)mp__exit_flush(mine.is_clean);
     leave(code);
     _exit(code);
 }

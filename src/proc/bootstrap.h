@@ -15,6 +15,7 @@ struct mp__bootstrap {
         *descriptors; /* of the connections that were passed; of a hidden process: for its target */
     size_t descriptor_count;
     bool is_forked;    /* a copy of the parent: has its descriptors and its functions */
+    bool is_clean;     /* no stream has anything in it that its parent left there */
     bool is_rehearsed; /* by mp__bootstrap_rehearse */
 };
 

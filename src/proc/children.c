@@ -233,7 +233,7 @@ int mp__children_join(struct child *child, mp__time deadline) {
             return mp__fail(ready, "mp_process_join: waiting for process %d", (int)child->pid);
         if (deadline <= mp__now())
             return mp__fail(MP_ETIMEDOUT, "mp_process_join: the process '%s' (%d) still runs",
-                            mp_process_name((mp_process *)child->process), (int)child->pid);
+                            mp__process_title(child->process), (int)child->pid);
         lock();
         struct mp__launch launch = child->launch;
         unlock();
@@ -304,11 +304,13 @@ static void log_daemons(void) {
     mp_process *list[BATCH];
     int count = mp__log_is_heard() ? list_living(list, BATCH, true) : 0;
     for (int i = 0; i < count && i < BATCH; i++)
-        mp__log(MP_LOG_INFO, "calling terminate() for daemon %s", mp_process_name(list[i]));
+        mp__log(MP_LOG_INFO, "calling terminate() for daemon %s",
+                mp__process_title(mp__process_of(list[i])));
 }
 
 static void end_one(mp_process *process, mp__time kill_time) {
-    mp__log(MP_LOG_INFO, "calling join() for process %s", mp_process_name(process));
+    mp__log(MP_LOG_INFO, "calling join() for process %s",
+            mp__process_title(mp__process_of(process)));
     struct child *child = mp__process_of(process)->child;
     mp__time deadline = mp__process_of(process)->is_daemon ? kill_time : MP__NEVER;
     if (mp__children_join(child, deadline) == MP_ETIMEDOUT) {

@@ -20,7 +20,10 @@
 #include "shm/arena.h"
 
 #define AUTHKEY_BYTES 32
-#define PARENT_SLICE (MP__SECOND / 50) /* between looks at a parent that has no sentinel */
+#define PARENT_SLICE (MP__SECOND / 50)   /* between looks at a parent that has no sentinel */
+#define CHANGE_SLICE (MP__SECOND / 1000) /* between looks at parts that are being changed */
+
+static pthread_mutex_t parts = PTHREAD_MUTEX_INITIALIZER; /* taken after current.mutex */
 
 static struct {
     pthread_mutex_t mutex;        /* guards the making of the handles and of the sentinel */
@@ -36,8 +39,27 @@ static struct {
     _Atomic size_t used; /* from the start; never given back but by becoming a child */
 } room;
 
+/* What the child that is just being forked is to be; guarded by the start lock. */
+static struct {
+    struct process_shared process; /* its parts lie in `bytes` */
+    char *bytes;                   /* `small`, or malloc'd; NULL: nothing noted */
+    size_t size;                   /* of bytes */
+    _Alignas(16) char small[512];
+} note;
+_Static_assert(sizeof note.small <= sizeof room.bytes, "what is noted there can be moved");
+
+/* The malloc'd bytes that were noted for this process: its parts lie in them. */
+static struct {
+    char *bytes; /* NULL: none */
+    size_t size; /* of bytes */
+} noted;
+
+static size_t round_up(size_t size) {
+    return (size + 15) & ~(size_t)15;
+}
+
 void *mp__current_alloc(size_t size) {
-    size_t wanted = (size + 15) & ~(size_t)15;
+    size_t wanted = round_up(size);
     size_t start = atomic_load(&room.used);
     do {
         if (wanted > sizeof room.bytes - start)
@@ -46,8 +68,12 @@ void *mp__current_alloc(size_t size) {
     return room.bytes + start;
 }
 
+static bool lies_in(const void *block, const char *bytes, size_t size) {
+    return (uintptr_t)block - (uintptr_t)bytes < size;
+}
+
 void mp__current_free(void *block) {
-    if (block && (uintptr_t)block - (uintptr_t)room.bytes >= sizeof room.bytes)
+    if (!lies_in(block, room.bytes, sizeof room.bytes) && !lies_in(block, noted.bytes, noted.size))
         free(block);
 }
 
@@ -57,8 +83,27 @@ static void lock(void) {
 static void unlock(void) {
     pthread_mutex_unlock(&current.mutex);
 }
+
+void mp__current_lock_parts(void) {
+    pthread_mutex_lock(&parts);
+}
+
+void mp__current_unlock_parts(void) {
+    pthread_mutex_unlock(&parts);
+}
+
+static void begin_fork(void) {
+    lock();
+    mp__current_lock_parts();
+}
+
+static void end_fork(void) {
+    mp__current_unlock_parts();
+    unlock();
+}
+
 __attribute__((constructor)) static void guard_fork(void) {
-    pthread_atfork(lock, unlock, unlock);
+    pthread_atfork(begin_fork, end_fork, end_fork);
 }
 
 /* The first of a family, or made by a bare fork: then it goes on as what its parent was. */
@@ -78,6 +123,15 @@ static int make_root(mp__member_ref self) {
     return 0;
 }
 
+void mp__current_label(void) {
+    struct process_shared *self = &current.self;
+    mp__current_lock_parts();
+    const char *name = atomic_load(&self->parts[MP__PART_NAME].data);
+    mp__label_set(atomic_load(&self->member), name, self->is_daemon);
+    mp__log_set_name(name);
+    mp__current_unlock_parts();
+}
+
 static int refresh(void) {
     mp__member_ref self = mp__member_self();
     if (self == 0)
@@ -90,8 +144,7 @@ static int refresh(void) {
     atomic_store(&current.self.member, self);
     atomic_store(&current.self.pid, (int32_t)getpid());
     atomic_store(&current.self.kind, MP__KIND_PROCESS);
-    mp__label_set(self, atomic_load(&current.self.parts[MP__PART_NAME].data),
-                  current.self.is_daemon);
+    mp__current_label();
     return 0;
 }
 
@@ -137,12 +190,7 @@ static int copy_part(struct process_shared *to, const struct process_shared *fro
     return mp__process_set_part(to, part, data, size);
 }
 
-static int copy_process(struct process_shared *to, const struct process_shared *from) {
-    for (unsigned part = 0; part < MP__PART_COUNT; part++) {
-        int code = copy_part(to, from, part);
-        if (code < 0)
-            return code;
-    }
+static void copy_rest(struct process_shared *to, const struct process_shared *from) {
     to->maker = from->maker;
     to->maker_pid = from->maker_pid;
     to->method = from->method;
@@ -152,20 +200,42 @@ static int copy_process(struct process_shared *to, const struct process_shared *
     to->log_legacy = from->log_legacy;
     to->function = from->function;
     to->target = from->target;
-    return 0;
 }
 
-static int become_child_of(struct process_shared *self) {
+static int copy_process(struct process_shared *to, const struct process_shared *from) {
+    int code = 0;
+    for (unsigned part = 0; part < MP__PART_COUNT && code == 0; part++)
+        code = copy_part(to, from, part);
+    copy_rest(to, from);
+    return code;
+}
+
+/* Again when a thread of the maker changed a part meanwhile: the copy may be half of it, or of
+ * something else. If the maker lives afterwards, the object was there all the time. */
+static int copy_unchanged(struct process_shared *to, struct process_shared *from,
+                          mp__member_ref maker) {
+    for (;;) {
+        uint32_t changes = atomic_load(&from->changes);
+        bool is_changing = changes % 2 != 0;
+        int code = is_changing ? 0 : copy_process(to, from);
+        if (!mp__member_is_alive(maker))
+            return MP_EWORKER;
+        if (!is_changing && atomic_load(&from->changes) == changes)
+            return code;
+        (void)mp__futex_wait(&from->changes, changes, mp__now() + CHANGE_SLICE);
+    }
+}
+
+/* Neither is changed once we are a child, so that the parent's name can be the one that we have. */
+static void become_child_of(const struct process_shared *self) {
     struct process_shared *parent = &current.parent;
-    struct mp__bytes *name = &self->parts[MP__PART_PARENT_NAME];
-    int code = mp__process_set_part(parent, MP__PART_NAME, atomic_load(&name->data), name->size);
-    if (code < 0)
-        return code;
+    const struct mp__bytes *name = &self->parts[MP__PART_PARENT_NAME];
+    atomic_store(&parent->parts[MP__PART_NAME].data, atomic_load(&name->data));
+    parent->parts[MP__PART_NAME].size = name->size;
     atomic_store(&parent->member, self->maker);
     atomic_store(&parent->pid, self->maker_pid);
     atomic_store(&parent->phase, MP__PROCESS_STARTED);
     atomic_store(&parent->kind, MP__KIND_PROCESS);
-    return 0;
 }
 
 static void forget_sentinel(void) {
@@ -173,25 +243,93 @@ static void forget_sentinel(void) {
     atomic_store(&current.parent_is_gone, false);
 }
 
-int mp__current_become(const struct process_shared *process) {
-    struct process_shared *self = &current.self;
-    mp__member_ref maker = process->maker;
-    atomic_store(&room.used, 0); /* what was ours as our parent's copy is replaced now */
-    int code = copy_process(self, process);
-    if (code == 0 && !mp__member_is_alive(maker))
-        code = MP_EWORKER;
-    if (code == 0)
-        code = become_child_of(self);
-    if (code < 0)
-        return mp__fail(code, "a child could not copy what it is to do");
+static int become(struct process_shared *self) {
+    become_child_of(self);
     forget_sentinel();
-    mp__log_set_name(atomic_load(&self->parts[MP__PART_NAME].data));
     if (self->method != MP_FORK)
         mp__log_inherit(self->log_legacy);
     atomic_store(&current.count, 0);
     atomic_store(&self->phase, MP__PROCESS_STARTED);
     atomic_store(&self->kind, MP__KIND_PROCESS);
     return refresh();
+}
+
+int mp__current_become(struct process_shared *process, mp__member_ref maker) {
+    struct process_shared *self = &current.self;
+    atomic_store(&room.used, 0); /* a spare's, as the copy of its server */
+    int code = copy_unchanged(self, process, maker);
+    if (code < 0)
+        return mp__fail(code, "a child could not copy what it is to do");
+    return become(self);
+}
+
+/* ---- forked children ---- */
+
+static size_t size_of_parts(const struct process_shared *process) {
+    size_t size = 0;
+    for (unsigned part = 0; part < MP__PART_COUNT; part++)
+        size += round_up(process->parts[part].size + 1);
+    return size;
+}
+
+static void set_bytes(struct mp__bytes *bytes, char *data, size_t size) {
+    atomic_store(&bytes->data, data);
+    bytes->size = size;
+}
+
+static int note_parts(const struct process_shared *process) {
+    note.size = size_of_parts(process);
+    note.bytes = note.size <= sizeof note.small ? note.small : malloc(note.size);
+    if (!note.bytes)
+        return mp__fail(-ENOMEM, "mp_process_start: %zu bytes for the child", note.size);
+    char *to = note.bytes;
+    for (unsigned part = 0; part < MP__PART_COUNT; part++) {
+        const struct mp__bytes *from = &process->parts[part];
+        memcpy(to, atomic_load(&from->data), from->size);
+        to[from->size] = 0;
+        set_bytes(&note.process.parts[part], to, from->size);
+        to += round_up(from->size + 1);
+    }
+    return 0;
+}
+
+int mp__current_note(const struct process_shared *process) {
+    mp__current_lock_parts();
+    int code = note_parts(process);
+    mp__current_unlock_parts();
+    copy_rest(&note.process, process);
+    return code;
+}
+
+void mp__current_forget_note(void) {
+    if (note.bytes != note.small)
+        free(note.bytes);
+    note.bytes = NULL;
+}
+
+/* The note's own place is needed for our children. */
+static char *take_noted_bytes(void) {
+    free(noted.bytes);
+    noted.bytes = NULL;
+    atomic_store(&room.used, 0); /* what was ours as our parent's copy is replaced now */
+    if (note.bytes == note.small)
+        return memcpy(mp__current_alloc(note.size), note.small, note.size);
+    noted.bytes = note.bytes;
+    noted.size = note.size;
+    return note.bytes;
+}
+
+int mp__current_become_noted(void) {
+    struct process_shared *self = &current.self;
+    mp__process_free_parts(self);
+    char *bytes = take_noted_bytes();
+    for (unsigned part = 0; part < MP__PART_COUNT; part++) {
+        const struct mp__bytes *from = &note.process.parts[part];
+        set_bytes(&self->parts[part], bytes + (atomic_load(&from->data) - note.bytes), from->size);
+    }
+    note.bytes = NULL;
+    copy_rest(self, &note.process);
+    return become(self);
 }
 
 /* Opened when first asked for. The pid is the parent's as long as that is alive afterwards. */

@@ -19,9 +19,22 @@ void mp__current_free(void *block);
 /* The number of the next child that gets a name from us: 1, 2... */
 unsigned mp__current_count(void);
 
-/* In a child: become `process`, which its maker made: copy what is in it. MP_EWORKER: the maker
- * died meanwhile; -ENOMEM. */
-int mp__current_become(const struct process_shared *process);
+/* In a child: become `process`, which `maker` made: copy what is in it. MP_EWORKER: that one died
+ * meanwhile; -ENOMEM. */
+int mp__current_become(struct process_shared *process, mp__member_ref maker);
+
+/* The same for a forked child, who needs neither the object nor its maker: note it before the fork,
+ * under the start lock (0 or -ENOMEM); the child becomes what was noted; its parent forgets it. */
+int mp__current_note(const struct process_shared *process);
+int mp__current_become_noted(void);
+void mp__current_forget_note(void);
+
+/* Tell the family and the log our present name. */
+void mp__current_label(void);
+
+/* The mutex of the parts of this process's handles and objects. */
+void mp__current_lock_parts(void);
+void mp__current_unlock_parts(void);
 
 /* Wait for the end of the parent: 0, MP_ETIMEDOUT. */
 int mp__current_join_parent(mp__time deadline);

@@ -4,9 +4,11 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "os/threads.h"
 #include "proc/children.h"
 #include "reg/member.h"
 
@@ -34,6 +36,24 @@ static void register_handler(void) {
 /* After main and all handlers: nobody has to find out that we have gone. */
 __attribute__((destructor)) static void leave_family(void) {
     mp__member_leave();
+}
+
+static void flush_if_free(FILE *stream) {
+    if (ftrylockfile(stream) == 0) {
+        fflush(stream);
+        funlockfile(stream);
+    }
+}
+
+bool mp__exit_flush(bool all) {
+    bool is_done = all && mp__thread_is_only();
+    if (is_done) {
+        fflush(NULL);
+    } else {
+        flush_if_free(stdout);
+        flush_if_free(stderr);
+    }
+    return is_done;
 }
 
 void mp__exit_watch(void) {

@@ -3,6 +3,8 @@
 #ifndef MP__PROC_EXIT_H
 #define MP__PROC_EXIT_H
 
+#include <stdbool.h>
+
 /* From now on: at exit() daemons are terminated, other children waited for. Idempotent. A child
  * that ends in order does the same without exit(), see bootstrap.c. */
 void mp__exit_watch(void);
@@ -13,5 +15,10 @@ void mp__exit_before(void (*end)(void));
 
 /* Do it now. */
 void mp__exit_run(void);
+
+/* Write out what lies in stdout and stderr, but for what another thread is at; with `all` in other
+ * streams as well, when this thread is the only one: others may sit in a read for ever, with their
+ * stream locked. true: that was done. */
+bool mp__exit_flush(bool all);
 
 #endif

@@ -7,32 +7,40 @@
 #include "base/point.h"
 #include "os/descriptor.h"
 #include "proc/bootstrap.h"
+#include "proc/current.h"
+#include "proc/exit.h"
 #include "proc/start.h"
 
-static void become_child(struct child *child) __attribute__((noreturn));
+static void become_child(const struct child *child, bool is_clean) __attribute__((noreturn));
 
 /* Lifelines' and sentinels' other ends were closed by the handlers of os. */
-static void become_child(struct child *child) {
+static void become_child(const struct child *child, bool is_clean) {
     mp__descriptor_close(child->sentinel.fd);
     struct mp__bootstrap how = {
         .launch = child->launch,
         .sentinel_end = child->sentinel.child_end,
         .lifeline_end = child->lifeline.child_end,
         .is_forked = true,
+        .is_clean = is_clean,
     };
     mp__bootstrap(&how);
 }
 
 static int fork_child(struct child *child) {
     int code = mp__start_prepare(child);
+    if (code == 0)
+        code = mp__current_note(child->process);
     if (code < 0)
         return code;
     MP__POINT("fork.start.prepared");
+    bool is_clean = mp__exit_flush(true);
     pid_t pid = fork();
-    if (pid < 0)
-        return mp__fail(-errno, "mp_process_start: fork");
+    int error = errno;
     if (pid == 0)
-        become_child(child);
+        become_child(child, is_clean);
+    mp__current_forget_note();
+    if (pid < 0)
+        return mp__fail(-error, "mp_process_start: fork");
     return mp__start_born(child, pid);
 }
 

@@ -20,7 +20,6 @@
 #define END_COUNT (MP__SPARE_CHANNELS + 1) /* control, then channels for the first spares */
 #define SPARE_SLICE (MP__SECOND / 50)      /* between looks at a server that may have died */
 #define SPARE_LIMIT (60 * MP__SECOND)      /* without a spare for so long: an error */
-#define IMAGE_BITS 1024                    /* images that are remembered as known */
 
 static struct {
     pthread_mutex_t mutex;            /* guards all of it: one start at a time */
@@ -28,7 +27,6 @@ static struct {
     struct forkserver_shared *record; /* ours in the arena */
     int ends[END_COUNT];              /* our ends of control and channels */
     int server_ends[END_COUNT];       /* while it is started: those it gets */
-    uint64_t known[IMAGE_BITS / 64];  /* images that the server's children have */
 } client = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static unsigned last_serial;           /* counts servers; guarded by client.mutex */
@@ -177,7 +175,6 @@ static void clear_server(void) {
         (void)mp_process_close(client.server);
     client.server = NULL;
     forget_record();
-    memset(client.known, 0, sizeof client.known);
 }
 
 /* It is dead or was told to end: wait for that, forget it. */
@@ -324,58 +321,50 @@ static int await_spare(uint32_t bell, mp__time limit) {
     return 0;
 }
 
-static int hand_over(struct child *child) {
+/* 1: it has it; 0: nobody is there to take it. Under the lock of starts, so that what the child
+ * gets is prepared anew each time. */
+static int offer_locked(struct child *child) {
     int list[MP__PASS_MAX];
-    mp__time limit = mp__now() + SPARE_LIMIT;
+    int code = mp__start_prepare(child);
+    if (code < 0)
+        return code;
     int count = mp__start_descriptors(child, list);
-    if (count < 0)
-        return count;
+    code = count < 0 ? count : try_spares(child, list, count);
+    if (code > 0) {
+        poke_for_more(count > 0);
+        return code;
+    }
+    mp__sentinel_close(&child->sentinel);
+    mp__lifeline_close(&child->lifeline);
+    return code;
+}
+
+static int offer(struct child *child) {
+    mp__start_lock();
+    int code = offer_locked(child);
+    mp__start_unlock();
+    return code;
+}
+
+static int hand_over(struct child *child) {
+    mp__time limit = mp__now() + SPARE_LIMIT;
     for (;;) {
         int code = ensure_server();
         if (code < 0)
             return code;
         child->server = last_serial;
         uint32_t bell = atomic_load(&client.record->bell);
-        code = try_spares(child, list, count);
+        code = offer(child);
         if (code == 0)
             code = await_spare(bell, limit);
-        if (code > 0)
-            poke_for_more(count > 0);
         if (code != 0)
             return code < 0 ? code : 0;
     }
 }
 
 int mp__start_forkserver(struct child *child) {
-    int code = mp__start_prepare(child);
-    if (code < 0)
-        return code;
     pthread_mutex_lock(&client.mutex);
-    code = hand_over(child);
+    int code = hand_over(child);
     pthread_mutex_unlock(&client.mutex);
     return code;
-}
-
-static uint64_t *known_word(const struct process_shared *process, uint64_t *bit) {
-    uint32_t image = process->function.image;
-    *bit = UINT64_C(1) << (image % 64);
-    return image < IMAGE_BITS ? &client.known[image / 64] : NULL;
-}
-
-bool mp__forkserver_knows(const struct process_shared *process) {
-    uint64_t bit;
-    pthread_mutex_lock(&client.mutex);
-    uint64_t *word = known_word(process, &bit);
-    bool is_known = word && (*word & bit);
-    pthread_mutex_unlock(&client.mutex);
-    return is_known;
-}
-
-void mp__forkserver_learn(const struct process_shared *process) {
-    uint64_t bit;
-    pthread_mutex_lock(&client.mutex);
-    uint64_t *word = known_word(process, &bit);
-    if (word)
-        *word |= bit;
-    pthread_mutex_unlock(&client.mutex);
 }

@@ -77,11 +77,6 @@ void mp__forkserver_call(void);
  * The next start makes a new one. Done at exit, too. */
 void mp__forkserver_stop(void);
 
-/* Was a function of that program or shared object started by the present server before? Then it is
- * there. */
-bool mp__forkserver_knows(const struct process_shared *process);
-void mp__forkserver_learn(const struct process_shared *process);
-
 /* What the server is told, as the argument of the hidden process. */
 struct mp__forkserver_order {
     struct forkserver_shared *record;

@@ -22,6 +22,7 @@
 #include "os/descriptor.h"
 #include "os/futex.h"
 #include "proc/bootstrap.h"
+#include "proc/exit.h"
 #include "proc/forkserver.h"
 
 #define QUIET_MILLISECONDS 10    /* after which children that have ended wake the server */
@@ -49,6 +50,7 @@ static struct {
     sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
     pid_t pid;          /* the server's own */
     mp__time filled;    /* when all places were last filled; 0 never */
+    bool is_clean;      /* what the preload function left in streams is written */
 } server;
 
 static void ring_bell(void) {
@@ -151,7 +153,8 @@ static void await_work(struct spare_shared *spare, uint32_t ticket, bool is_boun
 static void be_spare(unsigned number, uint32_t ticket) {
     struct spare_shared *spare = &server.record->spares[number];
     static int list[MP__PASS_MAX]; /* the bootstrap points into it for life */
-    struct mp__bootstrap how = {.sentinel_end = -1, .lifeline_end = -1, .is_rehearsed = true};
+    struct mp__bootstrap how = {
+        .sentinel_end = -1, .lifeline_end = -1, .is_clean = server.is_clean, .is_rehearsed = true};
     set_handler(SIGCHLD, SIG_DFL);
     set_handler(SIGINT, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
@@ -413,7 +416,7 @@ int mp__forkserver_main(void *arg, size_t arg_size) {
     run_preload(&order->preload);
     atomic_store(&server.record->server, mp__member_self());
     MP__POINT("forkserver.serve.known");
-    fflush(NULL);
+    server.is_clean = mp__exit_flush(true) || order->preload.function.image == 0;
     for (unsigned i = 0; i < MP__SPARE_MAX; i++) /* what a dead server left there is not ours */
         atomic_store(
             &server.record->spares[i].word,

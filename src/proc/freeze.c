@@ -115,7 +115,9 @@ static void report_unattached(const struct mp__freeze *order, int code) {
              "the shared memory cannot be mapped in the child at the address it has in its parent "
              "(%#" PRIx64 ")",
              order->address);
-    mp__launch_fail((struct launch_shared *)(page + (offset - start)), code);
+    struct mp__launch launch = {.shared = (struct launch_shared *)(page + (offset - start)),
+                                .use = mp__launch_name_use(order->launch)};
+    mp__launch_fail(launch, code);
 }
 
 static void keep_from_exec(const struct mp__freeze *order) {
@@ -139,6 +141,7 @@ static void become_child(const char *text) {
     int first = order.has_sentinel + order.has_lifeline;
     struct mp__bootstrap how = {
         .launch = mp__launch_named(order.launch),
+        .is_clean = true,
         .sentinel_end = order.has_sentinel ? order.descriptors[0] : -1,
         .lifeline_end = order.has_lifeline ? order.descriptors[order.has_sentinel] : -1,
         .descriptors = order.descriptors + first,

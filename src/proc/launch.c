@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -11,6 +12,8 @@
 #include "proc/section.h"
 
 #define USE_SHIFT 17
+#define STATE_BITS 2
+#define USE_MASK (UINT32_MAX >> USE_SHIFT)
 #define KNOWN (UINT32_C(1) << 16)
 #define CODE_BIAS 256 /* codes are -64..255 */
 
@@ -43,12 +46,17 @@ static struct launch_shared *find_record(mp__member_ref self, bool is_full) {
     return NULL;
 }
 
+static uint32_t state_word(uint32_t use, enum mp__launch_state state) {
+    return use << STATE_BITS | (uint32_t)state;
+}
+
+/* The use comes first: whoever then reads anything of this start finds that, too. */
 static void prepare_record(struct launch_shared *record, struct process_shared *process) {
     uint32_t use = (atomic_load(&record->end) >> USE_SHIFT) + 1;
     atomic_store(&record->end, use << USE_SHIFT);
     atomic_store(&record->child, 0);
     atomic_store(&record->process, process);
-    atomic_store(&record->state, MP__LAUNCH_UNDER_WAY);
+    atomic_store(&record->state, state_word(use & USE_MASK, MP__LAUNCH_UNDER_WAY));
 }
 
 int mp__launch_take(struct mp__launch *out, struct process_shared *process) {
@@ -89,7 +97,7 @@ uint64_t mp__launch_name(struct mp__launch launch) {
 struct mp__launch mp__launch_named(uint64_t name) {
     struct launch_shared *record =
         (struct launch_shared *)((char *)mp__arena + mp__launch_name_offset(name));
-    return (struct mp__launch){record, (uint32_t)(name & 0xffff)};
+    return (struct mp__launch){record, mp__launch_name_use(name)};
 }
 
 void mp__launch_end(struct mp__launch launch, int code) {
@@ -116,17 +124,50 @@ void mp__launch_await_code(struct mp__launch launch, mp__time deadline) {
     (void)mp__futex_wait(&launch.shared->end, launch.use << USE_SHIFT, deadline);
 }
 
+int mp__launch_read(struct mp__launch launch, struct mp__launch_facts *out) {
+    const struct launch_shared *record = launch.shared;
+    out->child = atomic_load(&record->child);
+    out->maker = atomic_load(&record->taker);
+    out->process = atomic_load(&record->process);
+    if (atomic_load(&record->end) >> USE_SHIFT == launch.use)
+        return 0;
+    return mp__fail(MP_ESTATE, "process %d comes too late: its start was given up", (int)getpid());
+}
+
+static bool change_state(struct mp__launch launch, enum mp__launch_state from,
+                         enum mp__launch_state to) {
+    uint32_t word = state_word(launch.use, from);
+    bool is_changed =
+        atomic_compare_exchange_strong(&launch.shared->state, &word, state_word(launch.use, to));
+    MP__POINT("launch.state.changed");
+    return is_changed;
+}
+
 void mp__launch_runs(struct mp__launch launch, bool is_awaited) {
-    atomic_store(&launch.shared->state, MP__LAUNCH_RUNS);
-    if (is_awaited)
+    if (change_state(launch, MP__LAUNCH_UNDER_WAY, MP__LAUNCH_RUNS) && is_awaited)
         mp__futex_wake(&launch.shared->state, MP__WAKE_ALL);
     MP__POINT("launch.runs.reported");
 }
 
-void mp__launch_fail(struct launch_shared *shared, int code) {
-    snprintf(shared->detail, sizeof shared->detail, "%s", mp_error_detail());
-    atomic_store(&shared->failure, code);
+void mp__launch_fail(struct mp__launch launch, int code) {
+    struct launch_shared *record = launch.shared;
+    if (!change_state(launch, MP__LAUNCH_UNDER_WAY, MP__LAUNCH_FAILING))
+        return;
+    snprintf(record->detail, sizeof record->detail, "%s", mp_error_detail());
+    atomic_store(&record->failure, code);
     MP__POINT("launch.fail.written");
-    atomic_store(&shared->state, MP__LAUNCH_FAILED);
-    mp__futex_wake(&shared->state, MP__WAKE_ALL);
+    if (change_state(launch, MP__LAUNCH_FAILING, MP__LAUNCH_FAILED))
+        mp__futex_wake(&record->state, MP__WAKE_ALL);
+}
+
+enum mp__launch_state mp__launch_state(struct mp__launch launch) {
+    uint32_t word = atomic_load(&launch.shared->state);
+    return (enum mp__launch_state)(word & ((1U << STATE_BITS) - 1));
+}
+
+void mp__launch_await_state(struct mp__launch launch, mp__time deadline) {
+    uint32_t word = atomic_load(&launch.shared->state);
+    if (word == state_word(launch.use, MP__LAUNCH_UNDER_WAY) ||
+        word == state_word(launch.use, MP__LAUNCH_FAILING))
+        (void)mp__futex_wait(&launch.shared->state, word, deadline);
 }

@@ -20,16 +20,22 @@
 
 struct process_shared;
 
-enum mp__launch_state { MP__LAUNCH_UNDER_WAY, MP__LAUNCH_RUNS, MP__LAUNCH_FAILED };
+/* FAILING: the child is writing down why; it may die over that. */
+enum mp__launch_state {
+    MP__LAUNCH_UNDER_WAY,
+    MP__LAUNCH_RUNS,
+    MP__LAUNCH_FAILING,
+    MP__LAUNCH_FAILED
+};
 
 struct launch_shared {
     _Atomic uint64_t taker;                   /* mp__member_ref of the parent; 0: free */
     _Atomic uint64_t child;                   /* mp__member_ref of the child's slot */
     _Atomic(struct process_shared *) process; /* what to run */
-    _Atomic uint32_t state;                   /* enum mp__launch_state; the parent sleeps on it */
+    _Atomic uint32_t state;  /* use << 2 | enum mp__launch_state; the parent sleeps on it */
     _Atomic uint32_t end;    /* use << 17 | known << 16 | (code + 256); the code is written once */
-    _Atomic int32_t failure; /* why it FAILED; written before state */
-    char detail[MP__LAUNCH_DETAIL]; /* the sentence to it; written before state */
+    _Atomic int32_t failure; /* why it FAILED; written while FAILING */
+    char detail[MP__LAUNCH_DETAIL]; /* the sentence to it; written while FAILING */
     char unused[24];                /* fills four cache lines */
 };
 
@@ -49,6 +55,9 @@ struct mp__launch mp__launch_named(uint64_t name);
 static inline uint64_t mp__launch_name_offset(uint64_t name) {
     return name >> 16;
 }
+static inline uint32_t mp__launch_name_use(uint64_t name) {
+    return (uint32_t)(name & 0xffff);
+}
 
 /* Write the exit code down, unless that was done: by the child before its end; by whoever reaped
  * it, which somebody may await. */
@@ -58,9 +67,23 @@ bool mp__launch_code(struct mp__launch launch, int *code);
 /* Sleep until there is a code, at most till the deadline. */
 void mp__launch_await_code(struct mp__launch launch, mp__time deadline);
 
-/* The child: the target begins; does the parent sleep until then? */
+/* The child: its slot, what to run and whose that is. MP_ESTATE: it comes too late, the record is
+ * another start's. */
+struct mp__launch_facts {
+    mp__member_ref child;
+    mp__member_ref maker;
+    struct process_shared *process;
+};
+int mp__launch_read(struct mp__launch launch, struct mp__launch_facts *out);
+
+/* The child: the target begins; does the parent sleep until then? Or why it cannot, with this
+ * thread's detail. One that comes too late changes nothing. */
 void mp__launch_runs(struct mp__launch launch, bool is_awaited);
-void mp__launch_fail(struct launch_shared *shared,
-                     int code); /* the child: with this thread's detail */
+void mp__launch_fail(struct mp__launch launch, int code);
+
+/* The parent: how far it is; sleep while it is neither RUNS nor FAILED, at most till the deadline.
+ */
+enum mp__launch_state mp__launch_state(struct mp__launch launch);
+void mp__launch_await_state(struct mp__launch launch, mp__time deadline);
 
 #endif

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "base/log.h"
 #include "base/point.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
@@ -39,17 +38,19 @@ static int check_maker(const mp_process *process, const char *function) {
         return code;
     const struct process_shared *shared = mp__process_of(process);
     if (mp__current_is_handle(process))
-        return mp__fail(MP_ESTATE, "%s: the process '%s' is %s", function, mp_process_name(process),
+        return mp__fail(MP_ESTATE, "%s: the process '%s' is %s", function,
+                        mp__process_title(mp__process_of(process)),
                         mp__current_is_parent(process) ? "our parent" : "this one");
     if (shared->maker != mp__member_self())
         return mp__fail(MP_EFOREIGN, "%s: the process '%s' was made by another process (%d)",
-                        function, mp_process_name(process), (int)shared->maker_pid);
+                        function, mp__process_title(mp__process_of(process)),
+                        (int)shared->maker_pid);
     return 0;
 }
 
 static int fail_not_started(const mp_process *process, const char *function) {
     return mp__fail(MP_ESTATE, "%s: the process '%s' was not started", function,
-                    mp_process_name(process));
+                    mp__process_title(mp__process_of(process)));
 }
 
 static bool is_started(const struct process_shared *process) {
@@ -75,23 +76,66 @@ static void free_bytes(const struct process_shared *process, char *data) {
         mp__heap_free(data);
 }
 
+/* NULL: no memory. */
+static char *copy_bytes(const struct process_shared *process, const void *data, size_t size) {
+    char *copy = is_private(process) ? mp__current_alloc(size + 1) : mp__heap_alloc(size + 1);
+    if (!copy)
+        return NULL;
+    if (size > 0)
+        memcpy(copy, data, size);
+    copy[size] = 0;
+    return copy;
+}
+
+/* The child may be reading: it does so again when the count of changes says so. */
+static void exchange_part(struct process_shared *process, enum mp__process_part part, char *copy,
+                          size_t size) {
+    struct mp__bytes *bytes = &process->parts[part];
+    mp__current_lock_parts();
+    atomic_fetch_add(&process->changes, 1);
+    char *old = atomic_exchange(&bytes->data, copy);
+    MP__POINT("process.part.exchanged");
+    bytes->size = size;
+    atomic_fetch_add(&process->changes, 1);
+    mp__current_unlock_parts();
+    free_bytes(process, old);
+}
+
 int mp__process_set_part(struct process_shared *process, enum mp__process_part part,
                          const void *data, size_t size) {
     if (!is_private(process) && !mp__self())
         return -ENOMEM;
     if (size > PTRDIFF_MAX)
         return mp__fail(-ENOMEM, "a copy of %zu bytes", size);
-    char *copy = is_private(process) ? mp__current_alloc(size + 1) : mp__heap_alloc(size + 1);
+    char *copy = copy_bytes(process, data, size);
     if (!copy)
         return -ENOMEM;
-    if (size > 0)
-        memcpy(copy, data, size);
-    copy[size] = 0;
-    char *old = atomic_exchange(&process->parts[part].data, copy);
-    MP__POINT("process.part.exchanged");
-    process->parts[part].size = size;
-    free_bytes(process, old);
+    exchange_part(process, part, copy, size);
     return 0;
+}
+
+/* From a handle, whose part another thread may be replacing. */
+static int inherit_part(struct process_shared *process, enum mp__process_part part,
+                        const struct process_shared *self, enum mp__process_part from) {
+    const struct mp__bytes *bytes = &self->parts[from];
+    mp__current_lock_parts();
+    size_t size = bytes->size;
+    char *copy = copy_bytes(process, atomic_load(&bytes->data), size);
+    mp__current_unlock_parts();
+    if (!copy)
+        return -ENOMEM;
+    exchange_part(process, part, copy, size);
+    return 0;
+}
+
+/* Of another process's object it may be anything at the moment. */
+const char *mp__process_title(const struct process_shared *process) {
+    static _Thread_local char title[100];
+    mp__current_lock_parts();
+    const char *name = atomic_load(&process->parts[MP__PART_NAME].data);
+    snprintf(title, sizeof title, "%s", name ? name : "");
+    mp__current_unlock_parts();
+    return title;
 }
 
 void mp__process_free_parts(struct process_shared *process) {
@@ -167,9 +211,7 @@ static int set_default_name(struct process_shared *process, const char *prefix) 
 
 static int set_names(struct process_shared *process, const char *prefix, const char *name) {
     const struct process_shared *self = mp__current();
-    const struct mp__bytes *ours = &self->parts[MP__PART_NAME];
-    int code =
-        mp__process_set_part(process, MP__PART_PARENT_NAME, atomic_load(&ours->data), ours->size);
+    int code = inherit_part(process, MP__PART_PARENT_NAME, self, MP__PART_NAME);
     if (code == 0 && process->is_hidden)
         code = mp__process_set_part(process, MP__PART_IDENTITY, "", 0);
     else if (code == 0)
@@ -182,8 +224,7 @@ static int set_names(struct process_shared *process, const char *prefix, const c
 
 static int set_rest(struct process_shared *process, const mp_process_options *options,
                     size_t count) {
-    const struct mp__bytes *key = &mp__current()->parts[MP__PART_AUTHKEY];
-    int code = mp__process_set_part(process, MP__PART_AUTHKEY, atomic_load(&key->data), key->size);
+    int code = inherit_part(process, MP__PART_AUTHKEY, mp__current(), MP__PART_AUTHKEY);
     if (code == 0)
         code = mp__process_set_part(process, MP__PART_ARG, options->arg, options->arg_size);
     if (code == 0)
@@ -286,14 +327,16 @@ int mp_process_join(mp_process *process, double timeout) {
 static int send_signal(mp_process *process, int number, const char *function) {
     if (mp__current_is_handle(process))
         return mp__fail(MP_EFOREIGN, "%s: '%s' is no child of this process", function,
-                        mp_process_name(process));
+                        mp__process_title(mp__process_of(process)));
     int code = check_started(process, function);
     if (code < 0)
         return code;
     struct process_shared *shared = mp__process_of(process);
     if (atomic_load(&shared->phase) == MP__PROCESS_STARTED)
         code = mp__children_signal(shared->child, number);
-    return code < 0 ? mp__fail(code, "%s: '%s'", function, mp_process_name(process)) : 0;
+    return code < 0
+               ? mp__fail(code, "%s: '%s'", function, mp__process_title(mp__process_of(process)))
+               : 0;
 }
 
 int mp_process_terminate(mp_process *process) {
@@ -327,7 +370,7 @@ int mp_process_close(mp_process *process) {
             MP_EINVAL,
             "mp_process_close: the process '%s' (%d) is still running: join or terminate "
             "it first",
-            mp_process_name(process), (int)mp_process_pid(process));
+            mp__process_title(mp__process_of(process)), (int)mp_process_pid(process));
     atomic_store(&shared->kind, 0);
     MP__POINT("process.close.marked");
     if (shared->child)
@@ -364,7 +407,7 @@ int mp_process_exitcode(const mp_process *process, int *code) {
     struct process_shared *shared = mp__process_of(process);
     if (!has_ended(shared))
         return mp__fail(MP_ESTATE, "mp_process_exitcode: the process '%s' (%d) still runs",
-                        mp_process_name(process), (int)mp_process_pid(process));
+                        mp__process_title(mp__process_of(process)), (int)mp_process_pid(process));
     *code = atomic_load(&shared->code);
     return 0;
 }
@@ -399,7 +442,7 @@ int mp_process_set_daemon(mp_process *process, bool daemon) {
     struct process_shared *shared = mp__process_of(process);
     if (atomic_load(&shared->phase) != MP__PROCESS_NEW)
         return mp__fail(MP_ESTATE, "mp_process_set_daemon: the process '%s' was started",
-                        mp_process_name(process));
+                        mp__process_title(mp__process_of(process)));
     shared->is_daemon = daemon;
     return 0;
 }
@@ -425,11 +468,20 @@ int mp_process_set_name(mp_process *process, const char *name) {
     int code = check_changeable(process, "mp_process_set_name");
     if (code == 0)
         code = mp__process_set_part(mp__process_of(process), MP__PART_NAME, name, strlen(name));
-    if (code == 0 && mp__current_is_handle(process)) {
-        mp__log_set_name(name);
-        mp__label_set(mp__member_self(), name, mp__process_of(process)->is_daemon);
-    }
+    if (code == 0 && mp__current_is_handle(process))
+        mp__current_label();
     return code;
+}
+
+/* How many bytes it has; they are copied when there is room. */
+static size_t read_key(const struct process_shared *process, void *key, size_t capacity) {
+    const struct mp__bytes *own = &process->parts[MP__PART_AUTHKEY];
+    mp__current_lock_parts();
+    size_t size = own->size;
+    if (size > 0 && size <= capacity)
+        memcpy(key, atomic_load(&own->data), size);
+    mp__current_unlock_parts();
+    return size;
 }
 
 int mp_process_authkey(const mp_process *process, void *key, size_t capacity, size_t *size) {
@@ -438,16 +490,13 @@ int mp_process_authkey(const mp_process *process, void *key, size_t capacity, si
     int code = check_changeable(process, "mp_process_authkey");
     if (code < 0)
         return code;
-    const struct mp__bytes *own = &mp__process_of(process)->parts[MP__PART_AUTHKEY];
+    size_t own_size = read_key(mp__process_of(process), key, capacity);
     if (size)
-        *size = own->size;
-    if (!key)
+        *size = own_size;
+    if (!key || own_size <= capacity)
         return 0;
-    if (capacity < own->size)
-        return mp__fail(MP_ETOOSHORT, "mp_process_authkey: room for %zu bytes, the key has %zu",
-                        capacity, own->size);
-    memcpy(key, atomic_load(&own->data), own->size);
-    return 0;
+    return mp__fail(MP_ETOOSHORT, "mp_process_authkey: room for %zu bytes, the key has %zu",
+                    capacity, own_size);
 }
 
 int mp_process_set_authkey(mp_process *process, const void *key, size_t size) {

@@ -37,12 +37,14 @@ struct mp__bytes {
     size_t size;          /* without that 0 */
 };
 
-/* The object: a block held by the process that made it, and freed with that one. The child copies
- * what it needs and then asks whether the maker still lives: if so the copy is good (see
- * bootstrap.c). Handles of this process and its parent are the same struct in private memory. */
+/* The object: a block held by the process that made it, and freed with that one. A start returns
+ * when the child no longer needs it: a forked child has a private copy from before the fork, others
+ * copy it and then ask whether the maker still lives; if so the copy is good (current.c). Handles
+ * of this process and its parent are the same struct in private memory. */
 struct process_shared {
     mp__kind_word kind;
     _Atomic uint32_t phase;        /* enum mp__process_phase; changed by the maker's threads */
+    _Atomic uint32_t changes;      /* of parts, counted before and after: odd while one is made */
     mp__member_ref maker;          /* who may start, join, close it */
     _Atomic mp__member_ref member; /* the child's slot; 0 before start */
     _Atomic int32_t pid;           /* 0 before start */
@@ -65,9 +67,8 @@ static inline struct process_shared *mp__process_of(const mp_process *process) {
 
 /* mp_process_start in two halves, so that many children can come up at once (pool): launch returns
  * as soon as the child is on its way, confirm waits until it runs or has failed to (its detail
- * becomes ours). Before launch comes flush: else a forked child would write once more what lies in
- * streams. While a thread reads standard input, which locks it, only stdout and stderr are
- * flushed. */
+ * becomes ours). Before launch comes flush, of stdout and stderr: else a forked child would write
+ * once more what lies there. */
 void mp__process_flush(void);
 int mp__process_launch(mp_process *process);
 int mp__process_confirm(mp_process *process);
@@ -81,9 +82,14 @@ mp__process_member(const mp_process *process); /* its slot in the registry; 0 be
 int mp__process_new_hidden(mp_process **out, mp_context *context,
                            const mp_process_options *options);
 
-/* Replace a part by a copy of these bytes. 0 or -ENOMEM. For handles the memory is private. */
+/* Replace a part by a copy of these bytes. 0 or -ENOMEM. For handles the memory is private. A
+ * process's parts are changed by its threads under the parts' mutex, and read under it where they
+ * can change: name and key. */
 int mp__process_set_part(struct process_shared *process, enum mp__process_part part,
                          const void *data, size_t size);
 void mp__process_free_parts(struct process_shared *process);
+
+/* Its name for a message, long ones cut: this thread's until the next call. */
+const char *mp__process_title(const struct process_shared *process);
 
 #endif

@@ -113,7 +113,7 @@ static int check_startable(struct process_shared *process) {
     int code = mp__kind_check(process, MP__KIND_PROCESS, "mp_process_start", "process");
     if (mp__current_is_handle(process))
         return mp__fail(MP_ESTATE, "mp_process_start: '%s' runs already",
-                        mp_process_name((mp_process *)process));
+                        mp__process_title(process));
     if (code < 0)
         return code;
     if (process->maker != mp__member_self())
@@ -121,12 +121,12 @@ static int check_startable(struct process_shared *process) {
             MP_EFOREIGN,
             "mp_process_start: the process '%s' was made by another process (%d), which "
             "alone may start it",
-            mp_process_name((mp_process *)process), (int)process->maker_pid);
+            mp__process_title(process), (int)process->maker_pid);
     const struct process_shared *self = mp__current();
     if (self->is_daemon && !process->is_hidden)
         return mp__fail(MP_EDAEMON,
                         "mp_process_start: '%s' is a daemon, and daemons have no children",
-                        mp_process_name((const mp_process *)self));
+                        mp__process_title(self));
     return 0;
 }
 
@@ -156,7 +156,7 @@ int mp__start_child(struct process_shared *process, int (*start)(struct child *c
     uint32_t phase = MP__PROCESS_NEW;
     if (!atomic_compare_exchange_strong(&process->phase, &phase, MP__PROCESS_STARTING))
         return mp__fail(MP_ESTATE, "mp_process_start: the process '%s' was started before",
-                        mp_process_name((mp_process *)process));
+                        mp__process_title(process));
     MP__POINT("start.child.claimed");
     struct child *child = mp__children_new(process);
     if (!child) {
@@ -191,7 +191,7 @@ int mp__process_launch(mp_process *process) {
 }
 
 static int fail_early_death(const struct child *child, int code) {
-    const char *name = mp_process_name((mp_process *)child->process);
+    const char *name = mp__process_title(child->process);
     if (child->server == 0 && child->process->method != MP_FORK && code >= 0)
         return mp__fail(
             MP_ENOTMAIN,
@@ -205,28 +205,31 @@ static int fail_early_death(const struct child *child, int code) {
         code);
 }
 
+static bool has_answered(enum mp__launch_state state) {
+    return state == MP__LAUNCH_RUNS || state == MP__LAUNCH_FAILED;
+}
+
 /* Wait until the child says that it runs, or that it cannot; or dies, or is silent for too long. */
-static int await_answer(struct child *child) {
-    struct launch_shared *record = child->launch.shared;
+static enum mp__launch_state await_answer(struct child *child) {
     mp__time limit = mp__now() + ANSWER_LIMIT;
     mp__time slice = SLICE_FIRST;
     for (;;) {
-        uint32_t state = atomic_load(&record->state);
-        if (state != MP__LAUNCH_UNDER_WAY)
-            return (int)state;
+        enum mp__launch_state state = mp__launch_state(child->launch);
+        if (has_answered(state))
+            return state;
         if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) != 0 || mp__now() > limit)
-            return (int)atomic_load(&record->state);
-        (void)mp__futex_wait(&record->state, MP__LAUNCH_UNDER_WAY, mp__now() + slice);
+            return mp__launch_state(child->launch);
+        mp__launch_await_state(child->launch, mp__now() + slice);
         slice = 2 * slice < SLICE_LAST ? 2 * slice : SLICE_LAST;
     }
 }
 
-static int fail_start(struct child *child, int answer) {
+static int fail_start(struct child *child, enum mp__launch_state answer) {
     struct launch_shared *record = child->launch.shared;
     struct process_shared *process = child->process;
     char detail[MP__LAUNCH_DETAIL];
     int failure = atomic_load(&record->failure);
-    snprintf(detail, sizeof detail, "%s", record->detail);
+    snprintf(detail, sizeof detail, "%.*s", MP__LAUNCH_DETAIL - 1, record->detail);
     mp__children_confirm(child);
     bool has_ended = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
     if (!has_ended)
@@ -241,20 +244,19 @@ static int fail_start(struct child *child, int answer) {
         code = mp__fail(MP_ETIMEDOUT,
                         "mp_process_start: the program executed for '%s' did not come to "
                         "mp_freeze_support() within a minute",
-                        mp_process_name((mp_process *)process));
+                        mp__process_title(process));
     undo_start(child);
     return code;
 }
 
+/* A forked child has all that it needs. */
 static bool is_to_answer(const struct process_shared *process) {
-    return process->method == MP_SPAWN ||
-           (process->method == MP_FORKSERVER && !mp__forkserver_knows(process));
+    return process->method != MP_FORK;
 }
 
 bool mp__process_has_answered(const mp_process *process) {
     const struct process_shared *shared = mp__process_of(process);
-    return !is_to_answer(shared) ||
-           atomic_load(&shared->child->launch.shared->state) != MP__LAUNCH_UNDER_WAY ||
+    return !is_to_answer(shared) || has_answered(mp__launch_state(shared->child->launch)) ||
            mp__descriptor_poll(shared->child->sentinel.fd, POLLIN, 0) != 0;
 }
 
@@ -266,11 +268,9 @@ int mp__process_confirm(mp_process *process) {
     struct process_shared *shared = mp__process_of(process);
     struct child *child = shared->child;
     if (is_to_answer(shared)) {
-        int answer = await_answer(child);
+        enum mp__launch_state answer = await_answer(child);
         if (answer != MP__LAUNCH_RUNS)
             return fail_start(child, answer);
-        if (shared->method == MP_FORKSERVER)
-            mp__forkserver_learn(shared);
     }
     atomic_store(&shared->phase, MP__PROCESS_STARTED);
     mp__children_confirm(child);
@@ -278,31 +278,12 @@ int mp__process_confirm(mp_process *process) {
     return 0;
 }
 
-/* fflush(NULL) waits for every stream, and another thread may read standard input for ever. */
 void mp__process_flush(void) {
-    if (ftrylockfile(stdin) == 0) {
-        fflush(NULL);
-        funlockfile(stdin);
-    } else {
-        fflush(stdout);
-        fflush(stderr);
-    }
-}
-
-/* Only a copy of this process would write other streams once more; and another thread may read one
- * of those for ever. */
-static void flush_for(const mp_process *process) {
-    bool is_known = mp__kind_check(process, MP__KIND_PROCESS, "mp_process_start", "process") == 0;
-    if (is_known && mp__process_of(process)->method == MP_FORK) {
-        mp__process_flush();
-    } else {
-        fflush(stdout);
-        fflush(stderr);
-    }
+    (void)mp__exit_flush(false);
 }
 
 int mp_process_start(mp_process *process) {
-    flush_for(process);
+    mp__process_flush();
     int code = mp__process_launch(process);
     return code < 0 ? code : mp__process_confirm(process);
 }

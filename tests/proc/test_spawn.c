@@ -52,6 +52,34 @@ static void test_function_of_a_loaded_object_runs(void **state) {
     assert_int_equal(end(process), 6);
 }
 
+static void copy_file(const char *from, const char *to) {
+    char command[400];
+    snprintf(command, sizeof command, "cp %s %s", from, to);
+    MPT_CHECK(system(command) == 0);
+}
+
+/* Also when children ran its functions before. */
+static void test_start_fails_when_the_shared_object_is_gone(void **state) {
+    (void)state;
+    if (mpt_method() == MP_FORK)
+        skip();
+    char path[] = "/tmp/mpt_plugin_XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    copy_file(PROGRAM("plugin_sum.so"), path);
+    void *object = dlopen(path, RTLD_NOW);
+    assert_non_null(object);
+    mp_target_fn target = (mp_target_fn)dlsym(object, "plugin_sum");
+    mp_process *first = make(target, "\1\2\3", 3), *second = make(target, "\1\2\3", 3);
+    MPT_OK(mp_process_start(first));
+    assert_int_equal(end(first), 6);
+    unlink(path);
+    MPT_CODE(mp_process_start(second), MP_EINVAL);
+    assert_non_null(strstr(mp_error_detail(), path));
+    MPT_OK(mp_process_close(second));
+}
+
 /* A start that must fail, with a program in our place. */
 static void start_as(const char *path, int code, const char *word) {
     mp_process *process;
@@ -127,9 +155,7 @@ static void test_child_with_senseless_orders_ends(void **state) {
 
 /* A copy of the program, so that what the build made stays. */
 static void run_copy(void *path) {
-    char command[400];
-    snprintf(command, sizeof command, "cp %s %s", PROGRAM("replaced"), (char *)path);
-    MPT_CHECK(system(command) == 0);
+    copy_file(PROGRAM("replaced"), path);
     execl(path, path, path, (char *)NULL);
     _exit(126);
 }
@@ -287,6 +313,7 @@ static void test_start_goes_on_while_a_thread_reads(void **state) {
 MPT_PROCESS_MAIN(MPT_CASE(test_start_goes_on_while_a_thread_reads),
                  MPT_CASE(test_freeze_support_says_when_the_program_cannot_be_opened),
                  MPT_EACH_METHOD(test_function_of_a_loaded_object_runs),
+                 MPT_EACH_METHOD(test_start_fails_when_the_shared_object_is_gone),
                  MPT_CASE(test_start_fails_when_the_program_is_another_build),
                  MPT_CASE(test_start_fails_when_the_address_is_taken),
                  MPT_CASE(test_start_fails_when_the_program_ends_without_freeze_support),
