@@ -35,7 +35,7 @@
  *     a process dies                   what it does to the others
  *     that has a listener              clients that are not accepted get -ECONNRESET or MP_EEOF. A
  *                                      Unix socket's file stays; whoever makes a listener there
- *                                      next removes it
+ *                                      next removes it, a made-up one whoever makes up the next
  *     that has the end of a connection  the other end receives what was sent, then MP_EEOF; it
  *                                      sends: -EPIPE
  */
@@ -95,8 +95,8 @@ void mp_listener_close(mp_listener *listener);
  *   out      gets the connection; ended with mp_connection_free
  *   authkey  NULL: it wants none
  *   timeout  for all of it but the system's looking for a host's name
- *   returns  0; MP_ETIMEDOUT; MP_EAUTH: our key or its is wrong, or one of us has none; MP_EEOF: it
- *            hung up; -ECONNREFUSED, -ENOENT: nobody listens; -EADDRNOTAVAIL: no such host;
+ *   returns  0; MP_ETIMEDOUT; MP_EAUTH: our key or its is wrong, one of us has none, or it is no
+ *            listener; MP_EEOF: it hung up; -ECONNREFUSED, -ENOENT: nobody listens; -EADDRNOTAVAIL: no such host;
  *            MP_EINVAL; -EMFILE and the like; -ENOMEM
  *   python   Client(address, authkey=None) */
 int mp_client_connect(mp_connection **out, const char *address, const void *authkey,

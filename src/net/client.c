@@ -14,8 +14,10 @@
 
 void mp__connect_tune(int socket, const struct mp__address *address) {
     int yes = 1;
-    if (address->storage.ss_family != AF_UNIX)
-        (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (address->storage.ss_family == AF_UNIX)
+        return;
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    mp__descriptor_keep_alive(socket);
 }
 
 static int connect_once(int socket, const struct mp__address *address) {
@@ -59,7 +61,7 @@ static int connect_tcp(int socket, const struct mp__address *address, mp__time d
 
 int mp__connect_socket(const struct mp__address *address, mp__time deadline) {
     int family = address->storage.ss_family;
-    int socket = mp__descriptor_socket(family);
+    int socket = mp__descriptor_socket(family, SOCK_STREAM);
     if (socket < 0)
         return socket;
     int code = family == AF_UNIX ? connect_unix(socket, address, deadline)
@@ -98,8 +100,13 @@ static double time_left(mp__time deadline) {
 
 static int prove(mp_connection *connection, const void *key, size_t size, mp__time deadline) {
     int code = mp_connection_answer_challenge(connection, key, size, time_left(deadline));
-    return code < 0 ? code
-                    : mp_connection_deliver_challenge(connection, key, size, time_left(deadline));
+    if (code == 0)
+        code = mp_connection_deliver_challenge(connection, key, size, time_left(deadline));
+    if (code == -EPIPE)
+        return mp__fail(MP_EEOF, "mp_client_connect: the other end hung up");
+    if (code == MP_EPROTO)
+        return mp__fail(MP_EAUTH, "mp_client_connect: what answers is no listener with a key");
+    return code;
 }
 
 int mp_client_connect(mp_connection **out, const char *address, const void *authkey,

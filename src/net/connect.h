@@ -8,7 +8,8 @@
 
 /* A socket connected to that address: the descriptor; MP_ETIMEDOUT; -errno. No details. */
 int mp__connect_socket(const struct mp__address *address, mp__time deadline);
-/* What a connected socket should have: small messages are not held back. */
+/* What a connected socket should have: small messages are not held back, and the end of the other
+ * machine is noticed. */
 void mp__connect_tune(int socket, const struct mp__address *address);
 
 #endif

@@ -8,40 +8,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fail.h"
 #include "chan/stream.h"
 #include "net/connect.h"
+#include "net/socket_file.h"
 #include "os/descriptor.h"
 
 #define DEFAULT_TIMEOUT 20.0
 
 struct mp_listener {
-    int socket;        /* listens, non-blocking */
-    pid_t maker;       /* the process that removes the socket's file */
-    char *directory;   /* made for the socket, removed with it; NULL: none */
-    bool has_file;     /* the address is the path of a file that we have made */
-    bool has_key;      /* clients have to prove that they know it */
-    uint8_t *key;      /* a copy, from malloc; NULL: empty, or none */
-    size_t key_size;   /* bytes */
-    double timeout;    /* seconds for a client's proof */
-    bool has_accepted; /* last_accepted says whom */
+    int socket;                  /* listens, non-blocking */
+    pid_t maker;                 /* the process that removes the socket's file */
+    char *directory;             /* made for the socket, removed with it; NULL: none */
+    struct mp__socket_file file; /* that we have made */
+    bool has_key;                /* clients have to prove that they know it */
+    uint8_t *key;                /* a copy, from malloc; NULL: empty, or none */
+    size_t key_size;             /* bytes */
+    double timeout;              /* seconds for a client's proof */
+    bool has_accepted;           /* last_accepted says whom */
     char last_accepted[MP__ADDRESS_TEXT_MAX];
     char address[MP__ADDRESS_TEXT_MAX];
 };
-
-/* Nobody answers at a socket whose process has ended, though its file is there. */
-static bool is_stale(const struct mp__address *address) {
-    const char *path = mp__address_path(address);
-    struct stat status;
-    if (!path || lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
-        return false;
-    int socket = mp__connect_socket(address, 0);
-    mp__descriptor_close(socket);
-    return socket == -ECONNREFUSED;
-}
 
 static int bind_once(int socket, const struct mp__address *address) {
     return bind(socket, (const struct sockaddr *)&address->storage, address->size) < 0 ? -errno : 0;
@@ -50,22 +39,22 @@ static int bind_once(int socket, const struct mp__address *address) {
 static int bind_socket(struct mp_listener *listener, const struct mp__address *address,
                        int backlog) {
     int yes = 1;
-    const char *path = mp__address_path(address);
     if (address->storage.ss_family != AF_UNIX)
         (void)setsockopt(listener->socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     int code = bind_once(listener->socket, address);
-    if (code == -EADDRINUSE && is_stale(address)) {
-        (void)unlink(path);
+    if (code == -EADDRINUSE && mp__socket_file_is_stale(address)) {
+        (void)unlink(mp__address_path(address));
         code = bind_once(listener->socket, address);
     }
     if (code < 0)
         return code;
-    listener->has_file = path != NULL;
-    code = listen(listener->socket, backlog) < 0
-               ? -errno
-               : mp__descriptor_set_blocking(listener->socket, false);
-    if (code < 0 && path)
-        (void)unlink(path);
+    code = mp__socket_file_note(&listener->file, address);
+    if (code == 0 && listen(listener->socket, backlog) < 0)
+        code = -errno;
+    if (code == 0)
+        code = mp__descriptor_set_blocking(listener->socket, false);
+    if (code < 0)
+        mp__socket_file_remove(&listener->file);
     return code;
 }
 
@@ -84,7 +73,7 @@ static int open_listener(struct mp_listener *listener, const char *text, int bac
     int count = mp__address_read(text, true, list, MP__ADDRESS_COUNT_MAX, "mp_listener_new");
     int code = count < 0 ? count : 0;
     for (int i = 0; i < count; i++) {
-        listener->socket = mp__descriptor_socket(list[i].storage.ss_family);
+        listener->socket = mp__descriptor_socket(list[i].storage.ss_family, SOCK_STREAM);
         code = listener->socket < 0 ? listener->socket : bind_socket(listener, &list[i], backlog);
         if (code == 0) {
             note_address(listener, &list[i]);
@@ -102,7 +91,8 @@ static int make_up(struct mp_listener *listener, char *address, size_t capacity)
     char directory[80];
     if (!base || !base[0] || strlen(base) > 60)
         base = "/tmp";
-    snprintf(directory, sizeof directory, "%s/pymp-XXXXXX", base);
+    mp__socket_file_sweep(base);
+    snprintf(directory, sizeof directory, "%s/" MP__SOCKET_DIRECTORY "XXXXXX", base);
     if (!mkdtemp(directory))
         return mp__fail(-errno, "mp_listener_new: a directory for the socket, %s", directory);
     listener->directory = strdup(directory);
@@ -110,7 +100,7 @@ static int make_up(struct mp_listener *listener, char *address, size_t capacity)
         (void)rmdir(directory);
         return mp__fail(-ENOMEM, "mp_listener_new");
     }
-    snprintf(address, capacity, "unix:%s/listener", directory);
+    snprintf(address, capacity, "unix:%s/" MP__SOCKET_NAME, directory);
     return 0;
 }
 
@@ -167,13 +157,13 @@ int mp_listener_new(mp_listener **out, const char *address, const mp_listener_op
     return 0;
 }
 
-static void remove_files(const struct mp_listener *listener) {
-    if (listener->maker != getpid())
-        return;
-    if (listener->has_file && listener->socket >= 0)
-        (void)unlink(listener->address + strlen("unix:"));
-    if (listener->directory)
-        (void)rmdir(listener->directory);
+static void remove_files(struct mp_listener *listener) {
+    if (listener->maker == getpid()) {
+        mp__socket_file_remove(&listener->file);
+        if (listener->directory)
+            (void)rmdir(listener->directory);
+    }
+    free(listener->file.path);
 }
 
 void mp_listener_close(mp_listener *listener) {

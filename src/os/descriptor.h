@@ -13,7 +13,10 @@ int mp__descriptor_pipe(int out[2]);          /* [0] reads, [1] writes; 0 or -er
 int mp__descriptor_duplicate(int descriptor); /* close-on-exec copy or -errno */
 /* AF_UNIX, SOCK_STREAM or SOCK_SEQPACKET: 0 or -errno. */
 int mp__descriptor_socketpair(int out[2], int type);
-int mp__descriptor_socket(int family); /* SOCK_STREAM, unconnected: the descriptor or -errno */
+int mp__descriptor_socket(int family, int type); /* unconnected: the descriptor or -errno */
+/* Have the system notice within a minute, where it can, that the machine at the other end of a TCP
+ * connection is gone. */
+void mp__descriptor_keep_alive(int socket);
 /* accept(2), which may wait as the listening socket does: the descriptor or -errno. `address` and
  * `size` as there. */
 int mp__descriptor_accept(int listening, void *address, unsigned *size);

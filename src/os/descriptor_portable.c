@@ -32,8 +32,13 @@ static int finish_one(int descriptor) {
     return descriptor;
 }
 
-int mp__descriptor_socket(int family) {
-    return finish_one(socket(family, SOCK_STREAM, 0));
+int mp__descriptor_socket(int family, int type) {
+    return finish_one(socket(family, type, 0));
+}
+
+void mp__descriptor_keep_alive(int socket) {
+    int yes = 1;
+    (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
 }
 
 /* Elsewhere an accepted socket may inherit O_NONBLOCK. */

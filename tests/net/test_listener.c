@@ -171,6 +171,105 @@ static void test_a_forked_child_does_not_remove_the_file(void **state) {
     remove_path();
 }
 
+static void test_a_second_listener_does_not_disturb_the_first(void **state) {
+    (void)state;
+    mp_listener *listener, *second;
+    mp_connection *client;
+    const char *path = make_path();
+    MPT_OK(mp_listener_new(&listener, path,
+                           &(mp_listener_options){.authkey = "k", .authkey_size = 1}));
+    MPT_CODE(mp_listener_new(&second, path, NULL), -EADDRINUSE);
+    MPT_CODE(mp_listener_accept(listener, &client, MP_NOWAIT), MP_ETIMEDOUT);
+    mp_listener_close(listener);
+    remove_path();
+}
+
+static void test_a_relative_path_is_removed_from_another_directory(void **state) {
+    (void)state;
+    mp_listener *listener;
+    (void)make_path();
+    assert_int_equal(chdir(directory), 0);
+    MPT_OK(mp_listener_new(&listener, "unix:socket", NULL));
+    assert_int_equal(chdir("/"), 0);
+    mp_listener_close(listener);
+    remove_path();
+}
+
+static void test_a_file_of_somebody_else_is_not_removed(void **state) {
+    (void)state;
+    mp_listener *listener;
+    const char *path = make_path();
+    MPT_OK(mp_listener_new(&listener, path, NULL));
+    assert_int_equal(rename(path + 5, "/tmp/mpt-listener-moved"), 0);
+    fclose(fopen(path + 5, "w"));
+    mp_listener_close(listener);
+    assert_int_equal(unlink(path + 5), 0);
+    assert_int_equal(unlink("/tmp/mpt-listener-moved"), 0);
+    remove_path();
+}
+
+static void make_up_and_die(void *arg) {
+    mp_listener *listener;
+    (void)arg;
+    MPT_OK(mp_listener_new(&listener, NULL, NULL));
+    kill(getpid(), SIGKILL);
+}
+
+static void test_what_the_killed_made_up_is_swept(void **state) {
+    (void)state;
+    mp_listener *listener, *living;
+    (void)make_path();
+    setenv("TMPDIR", directory, 1);
+    MPT_OK(mp_listener_new(&living, NULL, NULL));
+    MPT_CODE(mpt_join(mpt_fork(make_up_and_die, NULL)), -SIGKILL);
+    assert_int_equal(rmdir(directory), -1);
+    MPT_OK(mp_listener_new(&listener, NULL, NULL));
+    mp_connection *client, *server;
+    meet(living, &client, &server);
+    mp_connection_free(client);
+    mp_connection_free(server);
+    mp_listener_close(listener);
+    mp_listener_close(living);
+    remove_path();
+}
+
+struct rude {
+    const char *bytes; /* what the server says; NULL: nothing */
+    int code;          /* what the client gets */
+    const char *path;
+};
+
+static void connect_to_rude(void *arg) {
+    struct rude *rude = arg;
+    mp_connection *client;
+    MPT_CODE(mp_client_connect(&client, rude->path, "key", 3, 20), rude->code);
+}
+
+static void be_rude(struct rude rude) {
+    mp_listener *listener;
+    mp_connection *server;
+    rude.path = make_path();
+    MPT_OK(mp_listener_new(&listener, rude.path, NULL));
+    pid_t pid = mpt_fork(connect_to_rude, &rude);
+    MPT_OK(mp_listener_accept(listener, &server, 20));
+    if (rude.bytes)
+        MPT_CHECK(write(mp_connection_fileno(server), rude.bytes, 4) == 4);
+    mp_connection_free(server);
+    MPT_CODE(mpt_join(pid), 0);
+    mp_listener_close(listener);
+    remove_path();
+}
+
+static void test_connect_tells_that_the_server_hung_up(void **state) {
+    (void)state;
+    be_rude((struct rude){.code = MP_EEOF});
+}
+
+static void test_connect_tells_that_there_is_no_listener(void **state) {
+    (void)state;
+    be_rude((struct rude){.bytes = "\x80\0\0\0", .code = MP_EAUTH});
+}
+
 static void test_accept_times_out_when_nobody_comes(void **state) {
     (void)state;
     mp_listener *listener;
@@ -278,17 +377,20 @@ static void test_bad_arguments_are_refused(void **state) {
     mp_listener_close(NULL);
 }
 
-MPT_PROCESS_MAIN(MPT_CASE(test_tcp_connects), MPT_CASE(test_ipv6_connects),
-                 MPT_CASE(test_unix_connects_and_its_file_goes), MPT_CASE(test_abstract_connects),
-                 MPT_CASE(test_an_address_is_made_up_in_a_private_directory),
-                 MPT_CASE(test_small_messages_are_not_held_back),
-                 MPT_CASE(test_a_second_listener_is_refused),
-                 MPT_CASE(test_the_socket_of_a_dead_process_is_replaced),
-                 MPT_CASE(test_a_file_that_is_no_socket_stays),
-                 MPT_CASE(test_a_forked_child_does_not_remove_the_file),
-                 MPT_CASE(test_accept_times_out_when_nobody_comes),
-                 MPT_CASE(test_nobody_listens_there),
-                 MPT_CASE(test_connecting_times_out_when_the_backlog_is_full),
-                 MPT_CASE(test_wait_tells_of_a_client),
-                 MPT_EACH_METHOD(test_a_connection_is_passed_to_a_child),
-                 MPT_CASE(test_bad_arguments_are_refused))
+MPT_PROCESS_MAIN(
+    MPT_CASE(test_a_second_listener_does_not_disturb_the_first),
+    MPT_CASE(test_a_relative_path_is_removed_from_another_directory),
+    MPT_CASE(test_a_file_of_somebody_else_is_not_removed),
+    MPT_CASE(test_what_the_killed_made_up_is_swept),
+    MPT_CASE(test_connect_tells_that_the_server_hung_up),
+    MPT_CASE(test_connect_tells_that_there_is_no_listener), MPT_CASE(test_tcp_connects),
+    MPT_CASE(test_ipv6_connects), MPT_CASE(test_unix_connects_and_its_file_goes),
+    MPT_CASE(test_abstract_connects), MPT_CASE(test_an_address_is_made_up_in_a_private_directory),
+    MPT_CASE(test_small_messages_are_not_held_back), MPT_CASE(test_a_second_listener_is_refused),
+    MPT_CASE(test_the_socket_of_a_dead_process_is_replaced),
+    MPT_CASE(test_a_file_that_is_no_socket_stays),
+    MPT_CASE(test_a_forked_child_does_not_remove_the_file),
+    MPT_CASE(test_accept_times_out_when_nobody_comes), MPT_CASE(test_nobody_listens_there),
+    MPT_CASE(test_connecting_times_out_when_the_backlog_is_full),
+    MPT_CASE(test_wait_tells_of_a_client), MPT_EACH_METHOD(test_a_connection_is_passed_to_a_child),
+    MPT_CASE(test_bad_arguments_are_refused))
