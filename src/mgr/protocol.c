@@ -81,13 +81,21 @@ int mp__reply_take(enum mp__reply_kind *kind, const mp_object **payload, const m
                     name ? name : "?");
 }
 
+/* The last lines of a traceback say most. */
+static const char *tail_of(const char *text) {
+    enum { TAIL_BYTES = 450 };
+    size_t size = strlen(text);
+    const char *tail = size > TAIL_BYTES ? strchr(text + size - TAIL_BYTES, '\n') : NULL;
+    return tail && tail[1] ? tail + 1 : text;
+}
+
 int mp__reply_fail(enum mp__reply_kind kind, const mp_object *payload) {
     const char *text = text_of(payload);
     if (kind == MP__REPLY_ERROR)
         return mp__exception_code(payload);
     if (kind == MP__REPLY_UNSERIALIZABLE)
-        return mp__fail(MP_EREMOTE, "unserializable message: %s", text ? text : "?");
-    return mp__fail(MP_EREMOTE, "%s", text ? text : "the server failed and does not say why");
+        return mp__fail(MP_EREMOTE, "unserializable message: %s", text ? tail_of(text) : "?");
+    return mp__fail(MP_EREMOTE, "%s", text ? tail_of(text) : "the server failed and says not why");
 }
 
 mp_object *mp__token_new(const char *type_id, mp_object *address, const char *ident) {
