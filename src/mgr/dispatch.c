@@ -225,7 +225,7 @@ static mp_object *accept_connection(struct mp__invocation *call) {
         session->has_id = true;
     }
     session->is_channel = true;
-    return mp_none_new();
+    return session->has_id ? mp_str_new(MP__MANAGER_GREETING) : mp_none_new();
 }
 
 /* The client hears of it twice, as CPython's server has it. */
