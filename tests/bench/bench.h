@@ -33,6 +33,8 @@ void *bench_shared(size_t size); /* zeroed pages that forked children share, tou
 void bench_reap(pid_t pid);      /* wait for a child that must have succeeded */
 pid_t bench_fork(void (*body)(void *arg), void *arg); /* a raw child, which dies with us */
 
+bool bench_has_python(void); /* is there a python3? */
+
 /* For what must not fail: print where, and exit. */
 #define BENCH_CHECK(condition)                          \
     do {                                                \

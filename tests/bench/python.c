@@ -6,7 +6,7 @@
 
 #include "channels.h"
 
-static bool has_python(void) {
+bool bench_has_python(void) {
     static int is_here = -1;
     if (is_here < 0)
         is_here = system("python3 -c 'import _multiprocessing' >/dev/null 2>&1") == 0;
@@ -17,7 +17,7 @@ double bench_measure_python_stream(const void *subject) {
     const struct bench_stream *stream = subject;
     char command[512];
     double rate;
-    if (!has_python())
+    if (!bench_has_python())
         return NAN;
     snprintf(command, sizeof command, "python3 '" BENCH_DIR "/peer_queue.py' %zu %u %d",
              stream->size, stream->pairs ? stream->pairs : 1, bench_is_smoke() ? 5 : 50);

@@ -29,10 +29,12 @@ SUBJECTS = {
     "batch": ["bench_batch"],
     "trip": ["bench_trip"],
     "pickle": ["bench_pickle"],
+    "pool": ["bench_pool"],
+    "tree": ["bench_tree"],
 }
 
 # Who is no peer but a limit: nobody may die in it.
-LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "futex", "futex+spin")
+LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "raw prefork", "raw task ring", "raw forks", "futex", "futex+spin")
 
 START, LARGE = "start+join", "start+join, 1 GiB parent"
 ALONE, FIGHT = "lock, alone", "lock, 2 processes, 100 ns inside"
@@ -75,6 +77,14 @@ ASKED = [
     ("idle worker, private memory", "libmp fork", "<=", 150.0, None),
     *((f"pickle {way}, {what}", "libmp", "<=", 1.0, "CPython")
       for way in ("dumps", "loads") for what in ("10^6 ints", "100 MB bytes")),
+    ("map, 10^6 ints", "libmp map", "<=", 1.2, "OpenMP"),
+    ("map, chunk 1", "libmp map", "<=", 1.3, "raw prefork"),
+    ("10^5 tasks at once", "libmp apply_async", "<=", 2.0, "raw task ring"),
+    *(("10^5 tasks at once", "libmp apply_async", "<=", 1.0, peer) for peer in ("GLib threads", "libuv threads")),
+    ("10^5 tasks at once", "libmp apply_async", "<=", 1 / 150, "CPython"),
+    ("one task, round trip", "libmp apply", "<=", 1.3, "raw task ring"),
+    ("checksums of a tree", "libmp map", "<=", 1.05, "raw forks"),
+    ("checksums of a tree", "libmp map", "<=", 1 / 3, "CPython"),
 ]
 
 
