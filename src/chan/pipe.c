@@ -258,12 +258,15 @@ bool mp_connection_closed(const mp_connection *connection) {
 
 bool mp_connection_readable(const mp_connection *connection) {
     const struct connection_shared *shared = (const void *)connection;
-    return mp__connection_is_stream(connection) ||
-           (mp__kind_is(shared, MP__KIND_CONNECTION) && shared->in);
+    if (mp__connection_is_stream(connection))
+        return ((const struct stream_shared *)(const void *)connection)->pipe_end !=
+               MP__PIPE_WRITES;
+    return mp__kind_is(shared, MP__KIND_CONNECTION) && shared->in;
 }
 
 bool mp_connection_writable(const mp_connection *connection) {
     const struct connection_shared *shared = (const void *)connection;
-    return mp__connection_is_stream(connection) ||
-           (mp__kind_is(shared, MP__KIND_CONNECTION) && shared->out);
+    if (mp__connection_is_stream(connection))
+        return ((const struct stream_shared *)(const void *)connection)->pipe_end != MP__PIPE_READS;
+    return mp__kind_is(shared, MP__KIND_CONNECTION) && shared->out;
 }

@@ -3,10 +3,13 @@
 #include "chan/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "base/fail.h"
@@ -39,6 +42,14 @@ static bool is_unix(int socket) {
            address.ss_family == AF_UNIX;
 }
 
+static uint32_t pipe_end_of(int descriptor) {
+    struct stat status;
+    if (fstat(descriptor, &status) < 0 || !S_ISFIFO(status.st_mode))
+        return MP__PIPE_NONE;
+    int flags = fcntl(descriptor, F_GETFL);
+    return (flags & O_ACCMODE) == O_RDONLY ? MP__PIPE_READS : MP__PIPE_WRITES;
+}
+
 int mp__stream_new(mp_connection **out, int socket) {
     if (!mp__self())
         return -ENOMEM;
@@ -47,6 +58,7 @@ int mp__stream_new(mp_connection **out, int socket) {
         return -ENOMEM;
     stream->serial = mp__local_serial();
     stream->has_handles = is_unix(socket);
+    stream->pipe_end = pipe_end_of(socket);
     if (!mp__local_add(stream, stream->serial, socket)) {
         mp__heap_free(stream);
         return -ENOMEM;
@@ -109,9 +121,28 @@ int mp__stream_wait(const struct mp__stream_call *call, short events) {
     return ready == 0 ? MP_ETIMEDOUT : 0;
 }
 
+/* Its end is the other processes', too: it cannot be made not to wait, but takes PIPE_BUF bytes
+ * without waiting when it is ready. */
+static ssize_t write_pipe(const struct mp__stream_call *call, const struct iovec *parts) {
+    const struct iovec *part = &parts[parts[0].iov_len == 0];
+    for (;;) {
+        int code = mp__stream_wait(call, POLLOUT);
+        if (code < 0)
+            return code;
+        size_t size = part->iov_len < PIPE_BUF ? part->iov_len : PIPE_BUF;
+        ssize_t sent = mp__descriptor_write(call->socket, part->iov_base, size);
+        if (sent == -EPIPE)
+            return mp__fail(-EPIPE, "%s: the other end is gone", call->name);
+        if (sent != -EINTR)
+            return sent < 0 ? mp__fail((int)sent, "%s: writing to the pipe", call->name) : sent;
+    }
+}
+
 /* Bytes that went, at least one; MP_ETIMEDOUT; -errno. */
 static ssize_t send_some(const struct mp__stream_call *call, struct iovec *parts) {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (call->stream->pipe_end)
+        return write_pipe(call, parts);
     int flags = MSG_NOSIGNAL | (call->deadline == MP__NEVER ? 0 : MSG_DONTWAIT);
     for (;;) {
         ssize_t sent = sendmsg(call->socket, &message, flags);
@@ -186,6 +217,8 @@ int mp__stream_send(mp_connection *connection, const void *data, size_t size, do
                     const char *name) {
     struct mp__stream_call call;
     int code = mp__stream_begin(&call, connection, timeout, name);
+    if (code == 0 && call.stream->pipe_end == MP__PIPE_READS)
+        code = mp__fail(MP_EINVAL, "%s: this end of the pipe only receives", name);
     if (code == 0)
         code = mp__stream_lock(&call, &call.stream->sending);
     if (code < 0)

@@ -18,6 +18,8 @@
 
 #define MP__STREAM_HEAD_MAX 12 /* bytes of the longest length */
 
+enum { MP__PIPE_NONE, MP__PIPE_READS, MP__PIPE_WRITES };
+
 struct stream_shared {
     mp__kind_word kind;            /* MP__KIND_STREAM */
     uint32_t has_handles;          /* 1: a Unix socket, descriptors can travel over it */
@@ -30,6 +32,7 @@ struct stream_shared {
     uint8_t head[MP__STREAM_HEAD_MAX]; /* of the message begun; under receiving */
     uint64_t kept_size;                /* bytes of its payload in kept; under receiving */
     _Atomic(uint8_t *) kept;           /* a block with them; NULL: none; under receiving */
+    uint32_t pipe_end;         /* MP__PIPE_; of a pipe, as Python's queues have, not a socket */
     _Atomic uint32_t is_whole; /* 1: the message begun is here, all of it, but was not received */
 };
 
@@ -37,7 +40,7 @@ static inline bool mp__connection_is_stream(const mp_connection *connection) {
     return mp__kind_is(connection, MP__KIND_STREAM);
 }
 
-/* Make a connection of a connected stream socket. 0: the socket is the connection's; -ENOMEM: it
+/* Make a connection of a connected stream socket, or of one end of a pipe. 0: the descriptor is the connection's; -ENOMEM: it
  * is still the caller's. */
 int mp__stream_new(mp_connection **out, int socket);
 /* Its socket here was closed. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -26,8 +27,25 @@ struct body {
     bool is_kept;      /* data is in the arena */
 };
 
+/* When it is ready it does not wait, unless somebody else takes bytes from it. */
+static ssize_t read_pipe(const struct mp__stream_call *call, void *to, size_t size) {
+    for (;;) {
+        int code = mp__stream_wait(call, POLLIN);
+        if (code < 0)
+            return code;
+        ssize_t got = read(call->socket, to, size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return mp__fail(-errno, "%s: reading from the pipe", call->name);
+        return got > 0 ? got : MP_EEOF;
+    }
+}
+
 /* Bytes, at least one; MP_EEOF, MP_ETIMEDOUT: without detail; -errno. */
 static ssize_t receive_some(const struct mp__stream_call *call, void *to, size_t size, int flags) {
+    if (call->stream->pipe_end)
+        return read_pipe(call, to, size);
     flags |= call->deadline == MP__NEVER ? 0 : MSG_DONTWAIT;
     for (;;) {
         ssize_t got = recv(call->socket, to, size, flags);
@@ -137,7 +155,7 @@ static int receive_head(const struct mp__stream_call *call, uint64_t *size) {
         ssize_t got =
             receive_some(call, stream->head + stream->head_size, wanted - stream->head_size, 0);
         if (got < 0)
-            return explain(call, (int)got, true);
+            return explain(call, (int)got, stream->head_size > 0);
         stream->head_size += (uint32_t)got;
     }
 }
@@ -279,7 +297,7 @@ static int receive_locked(const struct mp__stream_call *call, struct mp__intake 
         return mp__fail(MP_EPROTO,
                         "%s: a process ended while it received a message here, or lost a part",
                         call->name);
-    int code = stream->head_size == 0 ? try_at_once(call, intake) : 0;
+    int code = stream->head_size == 0 && !stream->pipe_end ? try_at_once(call, intake) : 0;
     return code == 0 ? receive_pieces(call, intake) : code < 0 ? code : 0;
 }
 
@@ -287,6 +305,8 @@ int mp__stream_receive(mp_connection *connection, struct mp__intake *intake, dou
                        const char *name) {
     struct mp__stream_call call;
     int code = mp__stream_begin(&call, connection, timeout, name);
+    if (code == 0 && call.stream->pipe_end == MP__PIPE_WRITES)
+        code = mp__fail(MP_EINVAL, "%s: this end of the pipe only sends", name);
     if (code == 0)
         code = mp__stream_lock(&call, &call.stream->receiving);
     if (code < 0)

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,6 +68,24 @@ int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__t
         if (ready == 0 && timeout == 0)
             return 0;
     }
+}
+
+/* The signal comes to the thread that writes: held back, and taken away when it is ours. */
+ssize_t mp__descriptor_write(int descriptor, const void *data, size_t size) {
+    sigset_t pipe, before, pending;
+    int number;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    ssize_t written = write(descriptor, data, size);
+    int error = errno;
+    if (written < 0 && error == EPIPE && !was_pending && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE))
+        sigwait(&pipe, &number);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return written < 0 ? -error : written;
 }
 
 union control {

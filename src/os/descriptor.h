@@ -27,6 +27,9 @@ int mp__descriptor_poll(int descriptor, short events, mp__time deadline);
 /* The same, or until `sentinel` can be read: 0. -1: there is none. */
 int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__time deadline);
 
+/* As write(2), but a pipe that nobody reads raises no SIGPIPE: bytes written or -errno. */
+ssize_t mp__descriptor_write(int descriptor, const void *data, size_t size);
+
 #define MP__PASS_MAX 64 /* descriptors in one message */
 /* Send/receive one message with descriptors (SCM_RIGHTS) over a Unix socket. Bytes sent/received or
  * -errno (-EAGAIN on a non-blocking socket). Receive: 0 is end of file; *count in: room, out: how

@@ -55,6 +55,50 @@ static int receive(mp_connection *connection, char *text, double timeout) {
     return code;
 }
 
+/* Both ends of a pipe, as Python's queues have them. */
+static struct ends open_pipe(void) {
+    struct ends ends;
+    int raw[2];
+    MPT_CHECK(pipe2(raw, O_CLOEXEC) == 0);
+    MPT_OK(mp__stream_new(&ends.first, raw[0]));
+    MPT_OK(mp__stream_new(&ends.second, raw[1]));
+    return ends;
+}
+
+static void test_a_pipe_carries_messages_one_way(void **state) {
+    (void)state;
+    struct ends ends = open_pipe();
+    char text[64];
+    assert_true(mp_connection_readable(ends.first) && !mp_connection_writable(ends.first));
+    assert_true(mp_connection_writable(ends.second) && !mp_connection_readable(ends.second));
+    MPT_CODE(receive(ends.first, text, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_OK(mp_connection_send_bytes(ends.second, "one", 3, MP_FOREVER));
+    MPT_OK(mp_connection_send_bytes(ends.second, "", 0, MP_NOWAIT));
+    assert_int_equal(mp_connection_poll(ends.first, 0), 1);
+    MPT_OK(receive(ends.first, text, MP_FOREVER));
+    assert_string_equal(text, "one");
+    MPT_OK(receive(ends.first, text, 20));
+    assert_string_equal(text, "");
+    MPT_CODE(mp_connection_send_bytes(ends.first, "x", 1, 1), MP_EINVAL);
+    MPT_CODE(receive(ends.second, text, 1), MP_EINVAL);
+    MPT_OK(mp_connection_close(ends.second));
+    MPT_CODE(receive(ends.first, text, MP_FOREVER), MP_EEOF);
+    free_both(ends);
+}
+
+static void test_a_pipe_that_nobody_reads_is_an_error(void **state) {
+    (void)state;
+    struct ends ends = open_pipe();
+    char much[70000] = {0};
+    MPT_CODE(mp_connection_send_bytes(ends.second, much, sizeof much, 0.01), MP_ETIMEDOUT);
+    MPT_CODE(mp_connection_send_bytes(ends.second, "x", 1, 1), -EPIPE); /* went in part */
+    free_both(ends);
+    ends = open_pipe();
+    MPT_OK(mp_connection_close(ends.first));
+    MPT_CODE(mp_connection_send_bytes(ends.second, "x", 1, 1), -EPIPE);
+    free_both(ends);
+}
+
 static void test_messages_have_cpythons_length_before_them(void **state) {
     (void)state;
     int raw;
@@ -384,7 +428,9 @@ static void test_objects_lie_in_queues(void **state) {
     mp_queue_free(queue);
 }
 
-MPT_MAIN(MPT_CASE(test_messages_have_cpythons_length_before_them),
+MPT_MAIN(MPT_CASE(test_a_pipe_carries_messages_one_way),
+         MPT_CASE(test_a_pipe_that_nobody_reads_is_an_error),
+         MPT_CASE(test_messages_have_cpythons_length_before_them),
          MPT_CASE(test_short_and_long_lengths_are_received),
          MPT_CASE(test_a_message_in_single_bytes_survives_timeouts),
          MPT_CASE(test_another_process_goes_on_with_what_was_kept),
