@@ -18,6 +18,7 @@
 #include "mp/process.h"
 #include "mp/proxy.h"
 #include "mp/proxy_types.h"
+#include "mp/python.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/shared_memory.h"

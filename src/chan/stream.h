@@ -40,8 +40,8 @@ static inline bool mp__connection_is_stream(const mp_connection *connection) {
     return mp__kind_is(connection, MP__KIND_STREAM);
 }
 
-/* Make a connection of a connected stream socket, or of one end of a pipe. 0: the descriptor is the connection's; -ENOMEM: it
- * is still the caller's. */
+/* Make a connection of a connected stream socket, or of one end of a pipe. 0: the descriptor is the
+ * connection's; -ENOMEM: it is still the caller's. */
 int mp__stream_new(mp_connection **out, int socket);
 /* Its socket here was closed. */
 void mp__stream_free(struct stream_shared *stream, struct thread_shared *self);

@@ -23,9 +23,8 @@
 
 static struct mp__bootstrap mine; /* how this process came up */
 
-/* Standard input is the parent's: two readers would take it from each other. A closed one stays
- * closed, and number 0 may then be the arena. */
-static void detach_stdin(void) {
+/* A closed one stays closed, and number 0 may then be the arena. */
+void mp__bootstrap_detach_stdin(void) {
     if (mp__arena_descriptor() == STDIN_FILENO)
         return;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -107,7 +106,7 @@ static int prepare(void) {
         return code;
     struct process_shared *self = mp__current();
     if (!mine.is_rehearsed)
-        detach_stdin();
+        mp__bootstrap_detach_stdin();
     (void)mp_set_start_method(self->method, true);
     code = find_target(self);
     return code < 0 ? code : adopt_connections(self);

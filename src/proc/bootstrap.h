@@ -27,6 +27,9 @@ void mp__bootstrap_rehearse(uint64_t last_launch);
 /* Become that process: run its target and end. */
 void mp__bootstrap(const struct mp__bootstrap *how) __attribute__((noreturn));
 
+/* Standard input is the parent's: two readers would take it from each other. */
+void mp__bootstrap_detach_stdin(void);
+
 /* For the target of a process that says by itself when it is ready, or that it cannot be (with
  * detail). */
 void mp__bootstrap_ready(void);

@@ -332,6 +332,27 @@ int mp__current_become_noted(void) {
     return become(self);
 }
 
+int mp__current_adopt(const struct mp__stranger *stranger) {
+    struct process_shared *self = mp__current(), *parent = &current.parent;
+    if (!self)
+        return -ENOMEM;
+    int code = mp_process_set_name((mp_process *)self, stranger->name);
+    if (code == 0)
+        code = mp__process_set_part(self, MP__PART_IDENTITY, stranger->identity,
+                                    strlen(stranger->identity));
+    if (code == 0)
+        code = mp__process_set_part(parent, MP__PART_NAME, stranger->parent_name,
+                                    strlen(stranger->parent_name));
+    if (code < 0)
+        return mp__fail(code, "the handles of this process and its parent");
+    self->is_daemon = stranger->is_daemon;
+    current.sentinel.fd = stranger->sentinel;
+    atomic_store(&parent->pid, (int32_t)stranger->parent_pid);
+    atomic_store(&parent->phase, MP__PROCESS_STARTED);
+    atomic_store(&parent->kind, MP__KIND_PROCESS);
+    return 0;
+}
+
 /* Opened when first asked for. The pid is the parent's as long as that is alive afterwards. */
 static int open_sentinel_locked(void) {
     if (current.sentinel.fd >= 0)
@@ -361,6 +382,8 @@ int mp__current_parent_sentinel(void) {
 }
 
 static bool parent_is_gone(void) {
+    if (atomic_load(&current.parent.member) == 0) /* no member: its sentinel says so */
+        return mp__descriptor_poll(current.sentinel.fd, POLLIN, 0) > 0;
     if (!atomic_load(&current.parent_is_gone) &&
         !mp__member_is_alive(atomic_load(&current.parent.member)))
         atomic_store(&current.parent_is_gone, true);

@@ -36,6 +36,18 @@ void mp__current_label(void);
 void mp__current_lock_parts(void);
 void mp__current_unlock_parts(void);
 
+/* A parent that is no member of a family: Python. */
+struct mp__stranger {
+    const char *name;        /* of this process, its child */
+    const char *identity;    /* "1:2" */
+    bool is_daemon;          /* the child has no children */
+    const char *parent_name; /* its own */
+    pid_t parent_pid;
+    int sentinel; /* readable when it ends; ours from now on */
+};
+/* In its child, before anything else: be that, as the first of a family. 0 or a code. */
+int mp__current_adopt(const struct mp__stranger *parent);
+
 /* Wait for the end of the parent: 0, MP_ETIMEDOUT. */
 int mp__current_join_parent(mp__time deadline);
 int mp__current_parent_sentinel(void); /* -ENOSYS: this system has none */

@@ -29,6 +29,8 @@ static struct {
     const char *argv0; /* main's; NULL: mp_freeze_support() was not called */
 } frozen = {.image = -1};
 
+void (*mp__freeze_foreign)(int argc, char **argv);
+
 /* Once; again when it failed, for want of descriptors. The kernel knows what we execute, whatever
  * lies at that path by now. */
 static int open_image(void) {
@@ -155,6 +157,8 @@ int mp_freeze_support(int argc, char **argv) {
         return mp__fail(MP_EINVAL, "mp_freeze_support: give it main's argc and argv");
     if (!frozen.argv0)
         frozen.argv0 = argc > 0 && argv[0] ? argv[0] : "";
+    if (mp__freeze_foreign)
+        mp__freeze_foreign(argc, argv);
     if (argc > 1 && argv[1] && strcmp(argv[1], MP__FREEZE_MARK) == 0)
         become_child(argc > 2 ? argv[2] : NULL); /* opens it when it starts others that way */
     return open_image();

@@ -18,6 +18,10 @@ struct mp__freeze {                 /* what a spawned child is told, as text in 
     int count;                      /* of them all */
 };
 
+/* For a constructor of a later layer: is asked first by mp_freeze_support, and does not return when
+ * the command line is that of another library's child. There is room for one. */
+extern void (*mp__freeze_foreign)(int argc, char **argv);
+
 /* What to execute: our own image or what mp_set_executable said (*path, malloc'd). MP_ENOTMAIN:
  * main() did not call mp_freeze_support(). argv0: to be the child's argv[0]. */
 int mp__freeze_program(int *image, char **path, const char **argv0);
