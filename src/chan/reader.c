@@ -58,6 +58,14 @@ static bool is_at_end(struct mp__reader *reader) {
     return reader->at >= end;
 }
 
+static void expect_read(const struct mp__reader *reader) {
+    struct channel_side_shared *head = &reader->channel->head;
+    uint64_t size = mp__record_bytes(reader->kind, reader->size), next = reader->at + size;
+    uint64_t seen = atomic_load_explicit(&head->seen, memory_order_relaxed);
+    if (next < seen)
+        mp__record_expect_read(reader->payload - MP__RECORD_HEAD_BYTES + size, size, seen - next);
+}
+
 bool mp__reader_look(struct mp__reader *reader) {
     struct channel_shared *channel = reader->channel;
     struct segment_shared *segment =
@@ -69,8 +77,10 @@ bool mp__reader_look(struct mp__reader *reader) {
             reader->kind = mp__record_kind(header);
             reader->size = mp__record_size(header);
             reader->payload = record + MP__RECORD_HEAD_BYTES;
-            if (reader->kind != MP__RECORD_SKIP)
+            if (reader->kind != MP__RECORD_SKIP) {
+                expect_read(reader);
                 return true;
+            }
         }
         mp__reader_commit(reader);
         segment = leave_segment(channel, segment);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chan/channel.h"
+#include "os/cpu.h"
 
 enum { MP__RECORD_HEAD_BYTES = 8, MP__RECORD_KIND_BITS = 3 };
 
@@ -57,6 +58,23 @@ static inline struct message_shared *mp__record_block(const unsigned char *paylo
     struct message_shared *block;
     memcpy(&block, payload, sizeof block);
     return block;
+}
+
+/* The lines of the next records are in the cache of who read or wrote there last, and would be
+ * waited for one by one: a guard is a fence, before or behind which each must come. So whoever has
+ * dealt with a record fetches as much of what lies a little ahead. */
+enum { MP__EXPECT_AHEAD = 512, MP__EXPECT_MOST = 1024, MP__EXPECT_LINE = 64 };
+
+static inline void mp__record_expect_write(const unsigned char *next, uint64_t size) {
+    for (uint64_t i = 0; i < size && i < MP__EXPECT_MOST; i += MP__EXPECT_LINE)
+        mp__cpu_expect_write(next + MP__EXPECT_AHEAD + i);
+}
+
+/* Nothing beyond what has been put: that would take it away from who is about to put it. */
+static inline void mp__record_expect_read(const unsigned char *next, uint64_t size, uint64_t put) {
+    for (uint64_t i = 0; i < size && i < MP__EXPECT_MOST; i += MP__EXPECT_LINE)
+        if (MP__EXPECT_AHEAD + i < put)
+            __builtin_prefetch(next + MP__EXPECT_AHEAD + i);
 }
 
 /* Publish the blocks of the records between two positions of a segment. Doing it again does no

@@ -121,6 +121,7 @@ int mp__writer_write(struct mp__writer *writer, const struct mp__outgoing *messa
     else if (message->size > 0)
         memcpy(record + MP__RECORD_HEAD_BYTES, message->data, message->size);
     MP__POINT("channel.put.written");
+    mp__record_expect_write(record + need, need);
     writer->at += need;
     writer->load += mp__record_weight(writer->channel, message->size);
     writer->count++;

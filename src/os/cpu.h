@@ -25,6 +25,16 @@ static inline void mp__cpu_pause(void) {
 #endif
 }
 
+/* Fetch the line there while going on: it will be written. The compiler's own prefetch would fetch
+ * it to be read, where it does not know that the processor can do better. */
+static inline void mp__cpu_expect_write(const void *there) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" ::"m"(*(const char *)there));
+#else
+    __builtin_prefetch(there, 1);
+#endif
+}
+
 /* A full fence behind an atomic read-modify-write of this thread, which is one by itself here. */
 static inline void mp__cpu_fence_after_exchange(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -9,6 +9,7 @@
 
 #include "base/fail.h"
 #include "base/point.h"
+#include "os/cpu.h"
 #include "os/memory.h"
 #include "shm/arena.h"
 #include "shm/slab.h"
@@ -250,8 +251,8 @@ size_t mp__heap_size(const void *block) {
 }
 
 void mp__heap_expect(const void *block) {
-    __builtin_prefetch(mp__unit(mp__unit_at(block)), 1);
-    __builtin_prefetch(block, 1);
+    mp__cpu_expect_write(mp__unit(mp__unit_at(block)));
+    mp__cpu_expect_write(block);
 }
 
 /* Is this the start of a block in use of the slab at head? */

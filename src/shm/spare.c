@@ -3,6 +3,7 @@
 #include "shm/spare.h"
 
 #include "base/point.h"
+#include "os/cpu.h"
 #include "shm/unit.h"
 
 /* A slot: the run's head, and its length in the upper half. */
@@ -52,7 +53,7 @@ static uint32_t slot_count(uint32_t length) {
 static void expect_next(uint32_t i, uint32_t length) {
     uint64_t slot = look(i);
     if (slot_length(slot) == length)
-        __builtin_prefetch(mp__unit((uint32_t)slot), 1);
+        mp__cpu_expect_write(mp__unit((uint32_t)slot));
 }
 
 /* Only who has taken the run empties its slot: others would not see it being filled again. */
