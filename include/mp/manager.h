@@ -83,8 +83,14 @@ typedef struct mp_manager_method {
                                 result travels */
 } mp_manager_method;
 
+/* Of a Queue or JoinableQueue: what was got belongs to the connection that got it until that
+ * calls get again, or task_done; or until task_done only. When it ends before, however that comes,
+ * the item is in front again and goes to somebody else. */
+typedef enum mp_redeliver { MP_REDELIVER_NEVER, MP_REDELIVER_NEXT, MP_REDELIVER_DONE } mp_redeliver;
+
 typedef struct mp_manager_type {
-    const char *like;                 /* a built-in type that it is; then only is_single counts */
+    const char *like;                 /* a built-in type that it is; then only the next two count */
+    mp_redeliver redeliver;           /* of a queue */
     bool is_single;                   /* there is one object, made at first use and kept */
     bool is_concurrent;               /* methods of one object may run at once: they may wait. Else
                                          one at a time */

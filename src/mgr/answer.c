@@ -173,11 +173,12 @@ int mp__answer(struct mp__invocation *call, const void *data, size_t size) {
 }
 
 void mp__answer_end(struct mp__invocation *call, bool was_sent) {
-    if (!call->undo && !call->undo_object)
+    if (!call->undo)
         return;
     mp__server_lock(call->server);
-    if (!was_sent && call->undo)
+    if (!was_sent)
         call->undo(call);
+    mp__referent_unhold(call->server, call->undo_referent);
     mp_object_free(call->undo_object);
     mp__server_unlock(call->server);
 }

@@ -168,3 +168,11 @@ const struct mp__method *mp__class_method(const struct mp__class *class_, const 
             return &class_->methods[i];
     return NULL;
 }
+
+void mp__call_undo(struct mp__invocation *call, void (*undo)(struct mp__invocation *call),
+                   mp_object *object) {
+    mp__referent_hold(call->server, call->referent);
+    call->undo = undo;
+    call->undo_referent = call->referent;
+    call->undo_object = object;
+}

@@ -34,7 +34,8 @@ struct mp__invocation {
     bool is_rejected;          /* out: the exception is about the request: #TRACEBACK */
     void (*undo)(
         struct mp__invocation *call); /* the result did not reach the client; NULL: nothing */
-    mp_object *undo_object;           /* for it; freed afterwards */
+    mp_object *undo_object;             /* for it; freed afterwards */
+    struct mp__referent *undo_referent; /* for it; held until then */
     pthread_mutex_t *guard;           /* released when the reply is written; NULL: none */
 };
 
@@ -65,6 +66,10 @@ bool mp__call_deadline(struct mp__invocation *call, const mp_object *timeout, mp
 int mp__call_wait(struct mp__invocation *call, pthread_cond_t *condition, mp__time deadline);
 /* After a wait: has the client gone meanwhile? Then the call is over. */
 bool mp__call_is_over(struct mp__invocation *call);
+
+/* Have this done when the result does not reach the client. `object` is taken over; NULL: none. */
+void mp__call_undo(struct mp__invocation *call, void (*undo)(struct mp__invocation *call),
+                   mp_object *object);
 
 void mp__condition_init(pthread_cond_t *condition); /* by the clock of mp__time */
 

@@ -157,10 +157,10 @@ static mp_object *pack_methods(const mp_manager_type *type) {
 static mp_object *pack_type(const struct mp__registered *registered) {
     const mp_manager_type *type = &registered->type;
     return mp_object_build(
-        "(ss??NNNNNy#)", registered->name, type->like, type->is_single, type->is_concurrent,
-        pack_function((mp__any_fn)type->create), pack_function((mp__any_fn)type->destroy),
-        pack_function((mp__any_fn)type->value), pack_function((mp__any_fn)type->repr),
-        pack_methods(type), type->arg, type->arg_size);
+        "(ssi??NNNNNy#)", registered->name, type->like, (int)type->redeliver, type->is_single,
+        type->is_concurrent, pack_function((mp__any_fn)type->create),
+        pack_function((mp__any_fn)type->destroy), pack_function((mp__any_fn)type->value),
+        pack_function((mp__any_fn)type->repr), pack_methods(type), type->arg, type->arg_size);
 }
 
 /* The first registered comes first, so that unpacking gives the same order. */
@@ -206,11 +206,13 @@ static int unpack_methods(const mp_object *packed, mp_manager_type *type) {
 
 static int unpack_type(struct mp__registry *registry, const mp_object *packed) {
     const char *name;
+    int redeliver;
     mp_object *functions[FUNCTION_COUNT], *methods, *arg;
     mp_manager_type type = {0};
-    int code = mp_object_parse(packed, "(sz??OOOOOO)", &name, &type.like, &type.is_single,
-                               &type.is_concurrent, &functions[0], &functions[1], &functions[2],
-                               &functions[3], &methods, &arg);
+    int code = mp_object_parse(packed, "(szi??OOOOOO)", &name, &type.like, &redeliver,
+                               &type.is_single, &type.is_concurrent, &functions[0], &functions[1],
+                               &functions[2], &functions[3], &methods, &arg);
+    type.redeliver = code == 0 ? (mp_redeliver)redeliver : MP_REDELIVER_NEVER;
     mp__any_fn *const places[FUNCTION_COUNT] = {
         (mp__any_fn *)&type.create, (mp__any_fn *)&type.destroy, (mp__any_fn *)&type.value,
         (mp__any_fn *)&type.repr};
