@@ -19,6 +19,7 @@
  *     queue 0x200000b00000 length 17, limit 100, put by 'Process-1' (pid 4712, thread 6)
  *         waits: 'MainProcess' (pid 4711, thread 7)
  *     pipe 0x200000b10000 ends 2, 4096 bytes for connection 0x200000b10000, 0 for 0x200000b10080
+ *     connection 0x200000b20000 over a socket, received by 'Process-1' (pid 4712, thread 5)
  *     pool 0x200000c00000 open, 2 workers of 'MainProcess' (pid 4711)
  *         worker 0 'ForkPoolWorker-3' (pid 4714) runs item 17 of map 0x200000c10000 of 1000
  *         worker 1 'ForkPoolWorker-4' (pid 4715) idle

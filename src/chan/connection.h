@@ -5,9 +5,9 @@
 
 #include "mp/connection.h"
 
-/* The descriptor that this process has for it; MP_ENOTPASSED, MP_ECLOSED, MP_EINVAL with detail.
- * Borrowed. */
-int mp__connection_descriptor(const mp_connection *connection);
+/* The descriptor that this process has for it, to be passed on with it; MP_ENOTPASSED, MP_ECLOSED,
+ * MP_EINVAL with detail. Borrowed. */
+int mp__connection_descriptor(mp_connection *connection);
 /* In a child: this descriptor, now ours, is the one for that connection. 0 or -ENOMEM. */
 int mp__connection_adopt(mp_connection *connection, int descriptor);
 

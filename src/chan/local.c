@@ -47,6 +47,15 @@ struct mp__local *mp__local_find(const void *object, uint64_t serial) {
     return NULL;
 }
 
+void mp__local_each(void (*look)(const void *object, uint64_t serial)) {
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct mp__local *entry = atomic_load(&buckets[i]); entry; entry = entry->next) {
+            const void *object = atomic_load(&entry->object);
+            if (object)
+                look(object, atomic_load(&entry->serial));
+        }
+}
+
 /* An entry that is free, or whose object was freed by another process and then made anew. */
 static struct mp__local *find_free(const void *object) {
     struct mp__local *entry = atomic_load(bucket_of(object));

@@ -22,6 +22,8 @@ uint64_t mp__local_serial(void);
 struct mp__local *mp__local_find(const void *object, uint64_t serial); /* NULL: none */
 /* Add it, or find it. NULL: no memory, with detail. `value` is for a new entry only. */
 struct mp__local *mp__local_add(const void *object, uint64_t serial, int value);
+/* Show `look` every entry. */
+void mp__local_each(void (*look)(const void *object, uint64_t serial));
 void mp__local_remove(const void *object, uint64_t serial); /* none: nothing */
 
 #endif

@@ -113,8 +113,11 @@ int mp__connection_check(const mp_connection *connection, const char *function) 
     return descriptor;
 }
 
-int mp__connection_descriptor(const mp_connection *connection) {
-    return mp__connection_check(connection, "connection");
+int mp__connection_descriptor(mp_connection *connection) {
+    int descriptor = mp__connection_check(connection, "connection");
+    if (descriptor >= 0 && mp__connection_is_stream(connection))
+        mp__stream_share((struct stream_shared *)connection);
+    return descriptor;
 }
 
 int mp__connection_adopt(mp_connection *connection, int descriptor) {

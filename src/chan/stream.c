@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,10 +24,12 @@
 _Static_assert(offsetof(struct stream_shared, serial) == offsetof(struct connection_shared, serial),
                "found at one place whatever the connection is");
 
-/* What is kept belongs to the stream as long as it is linked there. */
+/* What is kept belongs to the stream as long as it is linked there; nothing is in the hands of a
+ * dead sender. */
 static void recover_stream(void *object, uint32_t dead_thread) {
     struct stream_shared *stream = object;
-    uint8_t *kept = atomic_load(&stream->kept);
+    bool was_receiving = mp__guard_owner(&stream->receiving) == dead_thread;
+    uint8_t *kept = was_receiving ? atomic_load(&stream->kept) : NULL;
     if (kept)
         mp__heap_publish(kept);
     mp__guard_recover(&stream->receiving, dead_thread, false);
@@ -50,6 +53,33 @@ static uint32_t pipe_end_of(int descriptor) {
     return (flags & O_ACCMODE) == O_RDONLY ? MP__PIPE_READS : MP__PIPE_WRITES;
 }
 
+/* Was one made here since they all were shared? */
+static _Atomic bool has_private;
+
+void mp__stream_share(struct stream_shared *stream) {
+    if (atomic_exchange(&stream->is_shared, 1))
+        return;
+    MP__POINT("stream.share.marked");
+    mp__heap_publish(stream);
+}
+
+static void share_entry(const void *object, uint64_t serial) {
+    struct stream_shared *stream = (struct stream_shared *)(uintptr_t)object;
+    if (mp__connection_is_stream((const mp_connection *)object) && stream->serial == serial)
+        mp__stream_share(stream);
+}
+
+static void share_all(void) {
+    if (atomic_exchange(&has_private, false))
+        mp__local_each(share_entry);
+}
+
+/* A forked child has what its parent has. */
+__attribute__((constructor)) static void watch_forks(void) {
+    pthread_atfork(share_all, NULL, NULL);
+}
+
+/* It is a block of this process until another one may have it. */
 int mp__stream_new(mp_connection **out, int socket) {
     if (!mp__self())
         return -ENOMEM;
@@ -64,8 +94,8 @@ int mp__stream_new(mp_connection **out, int socket) {
         return -ENOMEM;
     }
     atomic_store(&stream->kind, MP__KIND_STREAM);
-    mp__heap_publish(stream);
-    MP__POINT("stream.new.published");
+    atomic_store(&has_private, true);
+    MP__POINT("stream.new.made");
     *out = (mp_connection *)stream;
     return 0;
 }
@@ -82,9 +112,10 @@ void mp__stream_forget(struct stream_shared *stream) {
 }
 
 void mp__stream_free(struct stream_shared *stream, struct thread_shared *self) {
-    if (mp__hold(self, MP__HOLDING_STREAM, stream)) {
+    int code = mp__guard_acquire(&stream->receiving, self, MP__HOLDING_STREAM, stream, MP__NEVER);
+    if (code != -ENOMEM) {
         mp__stream_forget(stream);
-        mp__unhold(self, MP__HOLDING_STREAM, stream);
+        mp__guard_release(&stream->receiving, self, MP__HOLDING_STREAM, stream);
     }
     mp__object_free(stream);
 }

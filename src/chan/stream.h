@@ -34,6 +34,8 @@ struct stream_shared {
     _Atomic(uint8_t *) kept;           /* a block with them; NULL: none; under receiving */
     uint32_t pipe_end;         /* MP__PIPE_; of a pipe, as Python's queues have, not a socket */
     _Atomic uint32_t is_whole; /* 1: the message begun is here, all of it, but was not received */
+    _Atomic uint32_t
+        is_shared; /* 1: other processes may have it; until then it ends with its own */
 };
 
 static inline bool mp__connection_is_stream(const mp_connection *connection) {
@@ -43,6 +45,8 @@ static inline bool mp__connection_is_stream(const mp_connection *connection) {
 /* Make a connection of a connected stream socket, or of one end of a pipe. 0: the descriptor is the
  * connection's; -ENOMEM: it is still the caller's. */
 int mp__stream_new(mp_connection **out, int socket);
+/* Another process is about to get it. A fork does that by itself. */
+void mp__stream_share(struct stream_shared *stream);
 /* Its socket here was closed. */
 void mp__stream_free(struct stream_shared *stream, struct thread_shared *self);
 

@@ -13,6 +13,7 @@
 #include "family/dump.h"
 #include "chan/pipe.h"
 #include "chan/queue.h"
+#include "chan/stream.h"
 #include "reg/blocked.h"
 #include "reg/label.h"
 #include "reg/registry.h"
@@ -41,6 +42,7 @@ static const struct row {
     {MP__KIND_QUEUE, sizeof(struct queue_shared), mp__dump_queue},
     {MP__KIND_CONNECTION, sizeof(struct pipe_shared) + sizeof(struct channel_shared),
      mp__dump_pipe},
+    {MP__KIND_STREAM, sizeof(struct stream_shared), mp__dump_stream},
     {MP__KIND_POOL, sizeof(mp__kind_word), mp__dump_pool}, /* which looks by itself */
 };
 

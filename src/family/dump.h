@@ -36,6 +36,7 @@ void mp__dump_sync(const struct mp__sight *sight, uint32_t kind);
 void mp__dump_share(const struct mp__sight *sight, uint32_t kind);
 void mp__dump_queue(const struct mp__sight *sight, uint32_t kind);
 void mp__dump_pipe(const struct mp__sight *sight, uint32_t kind);
+void mp__dump_stream(const struct mp__sight *sight, uint32_t kind);
 void mp__dump_pool(const struct mp__sight *sight, uint32_t kind);
 
 #endif

@@ -23,7 +23,7 @@ void *mp_reply_alloc(mp_reply *reply, size_t size) {
         return NULL;
     }
     void *block = NULL;
-    if (size > MP__POOL_INLINE_REPLY && !(block = mp__heap_alloc(size)))
+    if (size > MP__POOL_INLINE_REPLY && (!mp__self() || !(block = mp__heap_alloc(size))))
         return NULL;
     mp__heap_free(reply->block);
     reply->block = block;

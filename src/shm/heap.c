@@ -75,6 +75,13 @@ void mp__heap_forked(void) {
     memset(&self, 0, sizeof self);
 }
 
+/* Nobody would ever give back what it takes. Without a slab the common way need not ask. */
+static bool has_joined(void) {
+    if (self.thread == 0)
+        mp__fail(-ENOMEM, "this thread has no place in the family, so that it can own no block");
+    return self.thread != 0;
+}
+
 /* Make a slab with free blocks ours: the one we have is used up. */
 static struct slab_shared *change_slab(uint32_t class, size_t asked) {
     uint32_t used_up = 0, head = self.slabs[class];
@@ -92,6 +99,8 @@ static struct slab_shared *change_slab(uint32_t class, size_t asked) {
 /* The thread's slab of the class, with something on its stack. NULL: arena full. */
 static __attribute__((noinline)) struct slab_shared *refill(uint32_t class, size_t asked) {
     struct slab_shared *slab = self.slabs[class] ? mp__slab(self.slabs[class]) : NULL;
+    if (!slab && !has_joined())
+        return NULL;
     while (!slab || !mp__slab_refill(slab)) {
         slab = change_slab(class, asked);
         if (!slab)
@@ -123,6 +132,8 @@ static void *alloc_large(size_t size) {
         mp__fail(-ENOMEM, "%zu B asked, no arena is that large", size);
         return NULL;
     }
+    if (!has_joined())
+        return NULL;
     uint32_t head = 0;
     if (length <= MP__SPARE_LENGTH_MAX)
         head = mp__spare_take((uint32_t)length, self.member);
@@ -143,7 +154,6 @@ static void *alloc_large(size_t size) {
 }
 
 void *mp__heap_alloc(size_t size) {
-    assert(self.thread != 0);
     if (__builtin_expect(size > MP__SMALL_MAX, 0))
         return alloc_large(size);
     return alloc_small(size);

@@ -30,8 +30,8 @@ void mp__heap_leave(void);
 void mp__heap_forked(void); /* in a forked child: forget the parent's thread, nothing else */
 
 /* Take a block of at least `size` bytes (0 counts as 1), 16-byte aligned (64 from 64 bytes on),
- * contents undefined. NULL: the arena is full (detail set). Held by this member until published or
- * freed. The thread must have joined; for all that follows it need not. */
+ * contents undefined. NULL: the arena is full, or this thread has not joined (detail set). Held by
+ * this member until published or freed. For all that follows the thread need not have joined. */
 void *mp__heap_alloc(size_t size);
 void *mp__heap_zalloc(size_t size); /* the same, zero */
 void mp__heap_publish(void *block); /* it belongs to a shared structure now and outlives us */

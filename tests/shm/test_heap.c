@@ -25,6 +25,19 @@ static uint64_t blocks_in_use(void) {
     return figures.blocks;
 }
 
+static void test_a_thread_that_has_not_joined_gets_nothing(void **state) {
+    (void)state;
+    MPT_OK(mp__arena_open());
+    assert_null(mp__heap_alloc(100));
+    assert_non_null(strstr(mp_error_detail(), "no place in the family"));
+    assert_null(mp__heap_zalloc(1000000));
+    join(1);
+    void *block = mp__heap_alloc(100);
+    assert_non_null(block);
+    mp__heap_free(block);
+    MPT_OK(mp__heap_check());
+}
+
 static void test_every_size_fits_its_class(void **state) {
     (void)state;
     for (size_t size = 1; size <= MP__SMALL_MAX; size++) {
@@ -427,7 +440,8 @@ static void test_threads_trade_blocks(void **state) {
     assert_int_equal(used_bytes(), 0);
 }
 
-MPT_MAIN(MPT_CASE(test_every_size_fits_its_class),
+MPT_MAIN(MPT_CASE(test_a_thread_that_has_not_joined_gets_nothing),
+         MPT_CASE(test_every_size_fits_its_class),
          MPT_CASE(test_blocks_are_aligned_and_do_not_overlap),
          MPT_CASE(test_zalloc_is_zero_when_memory_was_used),
          MPT_CASE(test_is_block_is_true_for_starts_only),
