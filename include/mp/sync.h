@@ -75,8 +75,9 @@ int mp_lock_new_with(mp_lock **out, mp_context *context, const mp_lock_options *
  * returns  0; MP_EOWNERDEAD: it is held now, but its last owner died holding it: look at what it
  *          guards, this is said only once; MP_ETIMEDOUT: not held; MP_EINVAL: an RLock taken 2^32
  *          times; MP_EDEADLK, where its options ask for it: not held, the threads of a cycle wait
- *          for each other's locks (or this one for its own), with a time limit or without. One of
- *          them is told, at once, who holds what. Release what you hold, then try again
+ *          for each other's locks (or this one for its own), all without a time limit: with one the
+ *          wait ends by itself. One of them is told, at once, who holds what. Release what you
+ *          hold, then try again
  * blocks   until it is free; on a Lock that this thread holds itself too
  * python   acquire(block, timeout) */
 int mp_lock_acquire(mp_lock *lock, double timeout);

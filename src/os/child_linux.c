@@ -65,7 +65,7 @@ static bool read_stat(pid_t pid, struct process_stat *out) {
  * not seen there. */
 static pid_t number_in_proc(int pidfd) {
     char path[40], text[512];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", pidfd);
     const char *line = read_text(path, text, sizeof text) > 0 ? strstr(text, "\nPid:") : NULL;
     return line ? (pid_t)strtol(line + 5, NULL, 10) : 0;
 }

@@ -80,7 +80,7 @@ static bool has_word(const char *list, const char *word) {
 
 /* Our group in the hierarchy: lines are "0::/path" (version 2) or "3:cpu,cpuacct:/path". */
 static bool find_group(bool is_v2, char *out, size_t capacity) {
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    FILE *file = fopen("/proc/thread-self/cgroup", "re");
     char line[PATH_MAX + 64];
     bool is_found = false;
     while (file && !is_found && fgets(line, sizeof line, file)) {
@@ -116,7 +116,7 @@ static bool parse_mount(const char *line, bool is_v2, struct mount *out) {
 }
 
 static bool find_mount(bool is_v2, struct mount *out) {
-    FILE *file = fopen("/proc/self/mountinfo", "re");
+    FILE *file = fopen("/proc/thread-self/mountinfo", "re");
     char line[2 * PATH_MAX];
     bool is_found = false;
     while (file && !is_found && fgets(line, sizeof line, file))

@@ -110,11 +110,12 @@ pid_t mp__child_exec(const struct mp__exec *exec) {
     return -error;
 }
 
-/* O_PATH: a program may be executable without being readable. */
+/* O_PATH: a program may be executable without being readable. By this thread: once the first one has
+ * ended /proc/self shows nothing of what the others still have. */
 int mp__child_own_image(void) {
     int descriptor;
     do
-        descriptor = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+        descriptor = open("/proc/thread-self/exe", O_PATH | O_CLOEXEC);
     while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : descriptor;
 }

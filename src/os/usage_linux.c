@@ -21,7 +21,7 @@ uint64_t mp__usage_peak_of(pid_t process) {
 /* Pages that are resident, less those that are a file's or shared, as the arena's are. */
 uint64_t mp__usage_private(void) {
     unsigned long long resident, shared;
-    FILE *file = fopen("/proc/self/statm", "re");
+    FILE *file = fopen("/proc/thread-self/statm", "re");
     int got = file ? fscanf(file, "%*u %llu %llu", &resident, &shared) : 0;
     if (file)
         fclose(file);

@@ -9,7 +9,7 @@
 
 #include "reg/thread.h"
 
-#define MP__BLOCKED_GUARD UINT64_C(1) /* at a struct mp__guard, until its owner lets go */
+#define MP__BLOCKED_GUARD UINT64_C(1) /* at a struct mp__guard, until its owner lets go, for ever */
 #define MP__BLOCKED_TELLS UINT64_C(2) /* whose waiter can be told of a deadlock */
 
 /* `object`: 4-byte aligned. self NULL: nothing is written. What to give to end. */

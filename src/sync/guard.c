@@ -67,9 +67,11 @@ static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, 
     }
 }
 
+/* A wait that ends by itself is part of no deadlock. */
 static int wait_marked(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
                        uint64_t marks) {
-    uint64_t before = mp__blocked_begin(self, guard, MP__BLOCKED_GUARD | marks);
+    marks = deadline == MP__NEVER ? MP__BLOCKED_GUARD | marks : 0;
+    uint64_t before = mp__blocked_begin(self, guard, marks);
     int code = wait_until_mine(guard, self, deadline);
     mp__blocked_end(self, before);
     return code;

@@ -11,6 +11,7 @@
 
 #include "base/fail.h"
 #include "mp/connection.h"
+#include "mp/object.h"
 #include "mp/pool.h"
 #include "mp/process.h"
 #include "mp/queue.h"
@@ -105,17 +106,36 @@ static void empty_queue(mp_queue *queue) {
     MPT_OK(mp_queue_get(queue, buffer, 1, &size, 0));
 }
 
+/* Of what cannot be sent nothing goes, and the pipe is as before. */
+static void fill_pipe(mp_connection *ends[2]) {
+    mp_object *large = mp_object_build("y#", (const char[50000]){0}, (size_t)50000), *got;
+    mp_object *small = mp_object_build("i", 7);
+    MPT_CHECK(large && small);
+    REFUSED(mp_connection_send(ends[0], large, MP_FOREVER));
+    MPT_OK(mp_connection_send(ends[0], small, 0));
+    REFUSED(mp_connection_send(ends[0], large, MP_NOWAIT));
+    MPT_OK(mp_connection_recv(ends[1], &got, 0));
+    MPT_CHECK(mp_object_equal(got, small));
+    mp_object_free(got);
+    MPT_CODE(mp_connection_recv(ends[1], &got, MP_NOWAIT), MP_ETIMEDOUT);
+    mp_object_free(small);
+    mp_object_free(large);
+}
+
 static void test_calls_fail_cleanly_when_the_arena_is_full(void **state) {
     (void)state;
     setenv("LIBMP_ARENA_BYTES", "16777216", 1);
     mp_queue *queue;
     mp_process *process;
+    mp_connection *ends[2];
     MPT_OK(mp_queue_new(&queue, NULL, 0));
+    MPT_OK(mp_pipe_new(&ends[0], &ends[1], NULL, true));
     MPT_OK(mp_process_new(&process, mpt_context(), &(mp_process_options){.target = say_seven}));
     for (int round = 0; round < 3; round++) {
         struct chain *blocks = fill_arena();
         make_everything();
         fill_queue(queue);
+        fill_pipe(ends);
         free_all(blocks);
         empty_queue(queue);
         MPT_OK(run_seven());
@@ -124,6 +144,8 @@ static void test_calls_fail_cleanly_when_the_arena_is_full(void **state) {
     MPT_OK(mp_process_join(process, 20));
     MPT_OK(mp_process_close(process));
     mp_queue_free(queue);
+    mp_connection_free(ends[0]);
+    mp_connection_free(ends[1]);
 }
 
 /* For each number of descriptors that are still free. */

@@ -387,6 +387,18 @@ static void test_a_party_killed_between_waits_breaks_it_when_asked(void **state)
     close_scene(scene);
 }
 
+/* It cannot come again either. */
+static void test_a_party_that_ended_in_order_breaks_the_next_meeting(void **state) {
+    (void)state;
+    struct scene *scene = open_scene(2, &breaks_on_death);
+    scene->victim = mpt_fork(come_once, scene);
+    come(scene, 20);
+    assert_int_equal(mpt_join(scene->victim), 0);
+    wait_for_a_death(scene);
+    assert_true(mp_barrier_broken(scene->barrier));
+    close_scene(scene);
+}
+
 static void test_a_party_that_ended_after_all_had_come_breaks_nothing(void **state) {
     (void)state;
     pid_t pids[2];
@@ -444,23 +456,17 @@ static void test_reset_by_one_who_dies_in_it_can_be_repeated(void **state) {
 
 MPT_MAIN(MPT_CASE(test_a_party_killed_while_it_waits_breaks_it_when_asked),
          MPT_CASE(test_a_party_killed_between_waits_breaks_it_when_asked),
+         MPT_CASE(test_a_party_that_ended_in_order_breaks_the_next_meeting),
          MPT_CASE(test_a_party_that_ended_after_all_had_come_breaks_nothing),
          MPT_CASE(test_death_while_its_process_is_noted_blocks_nobody),
          MPT_CASE(test_reset_by_one_who_dies_in_it_can_be_repeated),
-         MPT_CASE(test_a_single_party_does_not_wait),
-         MPT_CASE(test_bad_arguments_are_refused),
-         MPT_CASE(test_each_party_gets_another_number),
-         MPT_CASE(test_processes_keep_step),
-         MPT_CASE(test_threads_keep_step),
-         MPT_CASE(test_the_action_runs_once_before_all_go_on),
-         MPT_CASE(test_an_action_that_fails_breaks_it),
-         MPT_CASE(test_a_timeout_breaks_it_for_all),
-         MPT_CASE(test_the_options_timeout_is_the_default),
-         MPT_CASE(test_abort_breaks_until_reset),
-         MPT_CASE(test_reset_sends_waiters_away),
-         MPT_CASE(test_a_killed_party_is_not_counted),
+         MPT_CASE(test_a_single_party_does_not_wait), MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_each_party_gets_another_number), MPT_CASE(test_processes_keep_step),
+         MPT_CASE(test_threads_keep_step), MPT_CASE(test_the_action_runs_once_before_all_go_on),
+         MPT_CASE(test_an_action_that_fails_breaks_it), MPT_CASE(test_a_timeout_breaks_it_for_all),
+         MPT_CASE(test_the_options_timeout_is_the_default), MPT_CASE(test_abort_breaks_until_reset),
+         MPT_CASE(test_reset_sends_waiters_away), MPT_CASE(test_a_killed_party_is_not_counted),
          MPT_CASE(test_death_of_the_last_before_it_counts),
          MPT_CASE(test_death_of_the_last_while_it_lets_them_go),
-         MPT_CASE(test_death_in_the_action_breaks_it),
-         MPT_CASE(test_death_while_beginning_to_wait),
+         MPT_CASE(test_death_in_the_action_breaks_it), MPT_CASE(test_death_while_beginning_to_wait),
          MPT_CASE(test_an_abort_is_finished_for_who_dies_in_it))

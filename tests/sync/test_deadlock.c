@@ -163,7 +163,7 @@ static void test_own_lock_is_a_deadlock(void **state) {
     MPT_OK(mp_lock_new_with(&lock, NULL, &options));
     MPT_OK(mp_lock_acquire(lock, MP_FOREVER));
     MPT_CODE(mp_lock_acquire(lock, MP_FOREVER), MP_EDEADLK);
-    MPT_CODE(mp_lock_acquire(lock, 10), MP_EDEADLK);
+    MPT_CODE(mp_lock_acquire(lock, 0.05), MP_ETIMEDOUT);
     MPT_CODE(mp_lock_acquire(lock, MP_NOWAIT), MP_ETIMEDOUT);
     MPT_OK(mp_lock_release(lock));
     MPT_CODE(mp_lock_release(lock), MP_EINVAL);
@@ -263,7 +263,7 @@ static void test_dead_waiter_is_no_part_of_a_cycle(void **state) {
     MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
     kill(victim, SIGKILL);
     assert_int_equal(mpt_join(victim), -SIGKILL);
-    MPT_CODE(mp_lock_acquire(pair->first, 5), MP_EOWNERDEAD);
+    MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(pair->first));
     MPT_OK(mp_lock_release(pair->second));
     mp_lock_free(pair->first);
@@ -282,12 +282,35 @@ static void test_stopped_waiter_is_part_of_a_cycle(void **state) {
     pid_t other = mpt_fork(hold_first_want_second, pair);
     MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
     kill(other, SIGSTOP);
-    MPT_CODE(mp_lock_acquire(pair->first, 10), MP_EDEADLK);
+    MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EDEADLK);
     MPT_OK(mp_lock_release(pair->second));
     kill(other, SIGCONT);
     assert_int_equal(mpt_join(other), 0);
     MPT_CODE(mp_lock_acquire(pair->first, 5), MP_EOWNERDEAD); /* it ended with both */
     MPT_OK(mp_lock_release(pair->first));
+    mp_lock_free(pair->first);
+    mp_lock_free(pair->second);
+    mp_shared_free(pair);
+}
+
+/* Whose time passes lets the other one have it. */
+static void test_a_wait_with_a_limit_is_part_of_no_cycle(void **state) {
+    (void)state;
+    struct pair *pair = mp_shared_calloc(1, sizeof *pair);
+    mp_lock_options options = {.detect_deadlock = true};
+    MPT_OK(mp_lock_new_with(&pair->first, NULL, &options));
+    MPT_OK(mp_lock_new_with(&pair->second, NULL, &options));
+    MPT_OK(mp_lock_acquire(pair->second, MP_FOREVER));
+    pid_t other = mpt_fork(hold_first_want_second, pair);
+    MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
+    MPT_CODE(mp_lock_acquire(pair->first, 0.2), MP_ETIMEDOUT);
+    assert_true(is_blocked_on(pair->thread, pair->second)); /* it was not told either */
+    MPT_OK(mp_lock_release(pair->second));
+    assert_int_equal(mpt_join(other), 0);
+    MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EOWNERDEAD); /* it ended with both */
+    MPT_CODE(mp_lock_acquire(pair->second, MP_FOREVER), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(pair->first));
+    MPT_OK(mp_lock_release(pair->second));
     mp_lock_free(pair->first);
     mp_lock_free(pair->second);
     mp_shared_free(pair);
@@ -305,16 +328,14 @@ static void test_name_is_cut_to_what_fits(void **state) {
     mp_lock_free(lock);
 }
 
-MPT_MAIN(MPT_CASE(test_one_of_two_threads_is_told),
-         MPT_CASE(test_one_of_two_processes_is_told),
+MPT_MAIN(MPT_CASE(test_one_of_two_threads_is_told), MPT_CASE(test_one_of_two_processes_is_told),
          MPT_CASE(test_one_of_eight_threads_is_told),
          MPT_CASE(test_one_of_six_processes_is_told_of_recursive_locks),
          MPT_CASE(test_waiter_of_the_one_lock_that_asks_is_told),
-         MPT_CASE(test_detail_names_processes_and_locks),
-         MPT_CASE(test_own_lock_is_a_deadlock),
-         MPT_CASE(test_own_rlock_is_no_deadlock),
-         MPT_CASE(test_lock_without_the_option_waits),
+         MPT_CASE(test_detail_names_processes_and_locks), MPT_CASE(test_own_lock_is_a_deadlock),
+         MPT_CASE(test_own_rlock_is_no_deadlock), MPT_CASE(test_lock_without_the_option_waits),
          MPT_CASE(test_ordered_locks_never_look_like_a_deadlock),
          MPT_CASE(test_dead_waiter_is_no_part_of_a_cycle),
          MPT_CASE(test_stopped_waiter_is_part_of_a_cycle),
+         MPT_CASE(test_a_wait_with_a_limit_is_part_of_no_cycle),
          MPT_CASE(test_name_is_cut_to_what_fits))
