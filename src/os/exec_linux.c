@@ -110,8 +110,8 @@ pid_t mp__child_exec(const struct mp__exec *exec) {
     return -error;
 }
 
-/* O_PATH: a program may be executable without being readable. By this thread: once the first one has
- * ended /proc/self shows nothing of what the others still have. */
+/* O_PATH: a program may be executable without being readable. By this thread: once the first one
+ * has ended /proc/self shows nothing of what the others still have. */
 int mp__child_own_image(void) {
     int descriptor;
     do
