@@ -1,0 +1,446 @@
+/* Proxies of a C manager's objects: in child processes, in threads, in each other, and when somebody
+ * is killed.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mp/collection.h"
+#include "mp/process.h"
+#include "mp/proxy_types.h"
+#include "mp/queue.h"
+
+static mp_manager *manager;
+static mp_process *server;
+
+static void begin(void) {
+    MPT_OK(mp_manager_new(&manager, mpt_context(), NULL));
+    MPT_OK(mp_manager_start(manager));
+}
+
+static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
+    mp_process *process;
+    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
+    MPT_OK(mp_process_new(&process, mpt_context(), &options));
+    MPT_OK(mp_process_start(process));
+    return process;
+}
+
+static int join(mp_process *process) {
+    int code;
+    MPT_OK(mp_process_join(process, 50));
+    MPT_OK(mp_process_exitcode(process, &code));
+    MPT_OK(mp_process_close(process));
+    return code;
+}
+
+static int64_t number(mp_object *object) {
+    int64_t value;
+    MPT_OK(mp_integer_get(object, &value));
+    mp_object_free(object);
+    return value;
+}
+
+static size_t length(mp_proxy *list) {
+    size_t count;
+    MPT_OK(mp_proxy_list_length(list, &count));
+    return count;
+}
+
+struct pair {
+    mp_proxy *first, *second;
+};
+
+static int append_and_copy(void *arg, size_t size) {
+    struct pair *pair = arg;
+    mp_object *got;
+    mp_proxy *copy;
+    (void)size;
+    MPT_OK(mp_proxy_copy(&copy, pair->second));
+    MPT_OK(mp_proxy_dict_set(copy, mp_str_new("k"), mp_integer_new(3)));
+    MPT_OK(mp_proxy_dict_get(pair->second, &got, mp_str_new("k")));
+    MPT_OK(mp_proxy_list_append(pair->first, got));
+    mp_proxy_free(copy);
+    return 7;
+}
+
+static void test_a_child_uses_its_parents_proxies(void **state) {
+    (void)state;
+    struct pair pair;
+    mp_object *got;
+    begin();
+    MPT_OK(mp_manager_list(manager, &pair.first, NULL));
+    MPT_OK(mp_manager_dict(manager, &pair.second, NULL));
+    MPT_CODE(join(start(append_and_copy, &pair, sizeof pair)), 7);
+    MPT_OK(mp_proxy_list_get(pair.first, &got, 0));
+    MPT_CHECK(number(got) == 3);
+    MPT_CODE(mp_manager_number_of_objects(manager), 2);
+    mp_proxy_free(pair.first);
+    mp_proxy_free(pair.second);
+    MPT_CODE(mp_manager_number_of_objects(manager), 0);
+    mp_manager_free(manager);
+}
+
+static int make_for_parent(void *arg, size_t size) {
+    struct {
+        mp_queue *queue;
+        mp_proxy *list;
+    } *given = arg;
+    mp_proxy *copy;
+    (void)size;
+    MPT_OK(mp_proxy_list_append(given->list, mp_none_new()));
+    MPT_OK(mp_proxy_copy(&copy, given->list));
+    MPT_OK(mp_queue_put(given->queue, &copy, sizeof copy, MP_FOREVER));
+    return 0;
+}
+
+static void test_a_pointer_comes_through_a_queue(void **state) {
+    (void)state;
+    struct {
+        mp_queue *queue;
+        mp_proxy *list;
+    } given;
+    mp_proxy *copy;
+    size_t size;
+    begin();
+    MPT_OK(mp_queue_new(&given.queue, NULL, 0));
+    MPT_OK(mp_manager_list(manager, &given.list, NULL));
+    mp_process *child = start(make_for_parent, &given, sizeof given);
+    MPT_OK(mp_queue_get(given.queue, &copy, sizeof copy, &size, 50));
+    MPT_CODE(join(child), 0);
+    MPT_CHECK(length(copy) == 1);
+    mp_proxy_free(copy);
+    mp_proxy_free(given.list);
+    mp_queue_free(given.queue);
+    mp_manager_free(manager);
+}
+
+static int count_under_lock(void *arg, size_t size) {
+    struct pair *pair = arg;
+    mp_object *got;
+    (void)size;
+    for (int i = 0; i < 200; i++) {
+        MPT_OK(mp_proxy_lock_acquire(pair->first, MP_FOREVER));
+        MPT_OK(mp_proxy_value_get(pair->second, &got));
+        MPT_OK(mp_proxy_value_set(pair->second, mp_integer_new(number(got) + 1)));
+        MPT_OK(mp_proxy_lock_release(pair->first));
+    }
+    return 0;
+}
+
+static void test_a_lock_keeps_processes_apart(void **state) {
+    (void)state;
+    struct pair pair;
+    mp_object *got;
+    begin();
+    MPT_OK(mp_manager_lock(manager, &pair.first));
+    MPT_OK(mp_manager_value(manager, &pair.second, 'i', mp_integer_new(0)));
+    mp_process *one = start(count_under_lock, &pair, sizeof pair);
+    mp_process *two = start(count_under_lock, &pair, sizeof pair);
+    MPT_CODE(join(one), 0);
+    MPT_CODE(join(two), 0);
+    MPT_OK(mp_proxy_value_get(pair.second, &got));
+    MPT_CHECK(number(got) == 400);
+    mp_proxy_free(pair.first);
+    mp_proxy_free(pair.second);
+    mp_manager_free(manager);
+}
+
+static int acquire_and_die(void *arg, size_t size) {
+    (void)size;
+    MPT_OK(mp_proxy_lock_acquire(*(mp_proxy **)arg, MP_FOREVER));
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static void test_an_rlock_of_a_killed_process_is_free(void **state) {
+    (void)state;
+    mp_proxy *lock;
+    begin();
+    MPT_OK(mp_manager_rlock(manager, &lock));
+    MPT_CODE(join(start(acquire_and_die, &lock, sizeof lock)), -SIGKILL);
+    MPT_OK(mp_proxy_lock_acquire(lock, 20));
+    MPT_OK(mp_proxy_lock_release(lock));
+    mp_proxy_free(lock);
+    mp_manager_free(manager);
+}
+
+static int try_lock(void *arg, size_t size) {
+    (void)size;
+    MPT_CODE(mp_proxy_lock_acquire(*(mp_proxy **)arg, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_CODE(mp_proxy_lock_release(*(mp_proxy **)arg), MP_EOWNER);
+    return 0;
+}
+
+static void test_a_child_is_not_who_its_parent_is(void **state) {
+    (void)state;
+    mp_proxy *lock;
+    begin();
+    MPT_OK(mp_manager_rlock(manager, &lock));
+    MPT_OK(mp_proxy_lock_acquire(lock, MP_FOREVER));
+    MPT_CODE(join(start(try_lock, &lock, sizeof lock)), 0);
+    MPT_OK(mp_proxy_lock_release(lock));
+    mp_proxy_free(lock);
+    mp_manager_free(manager);
+}
+
+static mp_proxy *made_by_thread;
+
+static void *make_in_thread(void *arg) {
+    (void)arg;
+    MPT_OK(mp_manager_list(manager, &made_by_thread, mp_object_build("[i]", 5)));
+    return NULL;
+}
+
+static void test_an_object_outlives_the_thread_that_made_it(void **state) {
+    (void)state;
+    pthread_t thread;
+    begin();
+    assert_int_equal(pthread_create(&thread, NULL, make_in_thread, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    MPT_CODE(mp_manager_number_of_objects(manager), 1);
+    MPT_CHECK(length(made_by_thread) == 1);
+    mp_proxy_free(made_by_thread);
+    mp_manager_free(manager);
+}
+
+static void *try_in_thread(void *arg) {
+    try_lock(&arg, sizeof arg);
+    return NULL;
+}
+
+static void test_threads_are_told_apart(void **state) {
+    (void)state;
+    pthread_t thread;
+    mp_proxy *lock;
+    begin();
+    MPT_OK(mp_manager_rlock(manager, &lock));
+    MPT_OK(mp_proxy_lock_acquire(lock, MP_FOREVER));
+    assert_int_equal(pthread_create(&thread, NULL, try_in_thread, lock), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    MPT_OK(mp_proxy_lock_release(lock));
+    mp_proxy_free(lock);
+    mp_manager_free(manager);
+}
+
+static int use_and_die(void *arg, size_t size) {
+    struct pair *pair = arg;
+    mp_object *got;
+    (void)size;
+    MPT_OK(mp_proxy_copy(&pair->second, pair->first));
+    MPT_OK(mp_proxy_list_pop(pair->second, &got, 0));
+    MPT_OK(mp_proxy_list_append(pair->second, got));
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static void test_references_of_the_killed_go(void **state) {
+    (void)state;
+    struct pair pair = {0};
+    begin();
+    MPT_OK(mp_manager_list(manager, &pair.first, mp_object_build("[i]", 5)));
+    MPT_CODE(join(start(use_and_die, &pair, sizeof pair)), -SIGKILL);
+    MPT_CODE(mp_manager_number_of_objects(manager), 1);
+    mp_proxy_free(pair.first);
+    MPT_UNTIL(mp_manager_number_of_objects(manager) == 0);
+    mp_manager_free(manager);
+}
+
+static int free_it(void *arg, size_t size) {
+    (void)size;
+    mp_proxy_free(*(mp_proxy **)arg);
+    return 0;
+}
+
+/* Our reference goes when we come by; a bucket at a time. */
+static bool has_gone(void) {
+    mp_proxy *other;
+    MPT_OK(mp_manager_list(manager, &other, NULL));
+    mp_proxy_free(other);
+    return mp_manager_number_of_objects(manager) == 0;
+}
+
+static void test_another_process_frees_the_proxy(void **state) {
+    (void)state;
+    mp_proxy *list;
+    begin();
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    MPT_CODE(join(start(free_it, &list, sizeof list)), 0);
+    MPT_CODE(mp_proxy_list_append(list, mp_none_new()), MP_EINVAL);
+    MPT_UNTIL(has_gone());
+    mp_manager_free(manager);
+}
+
+static void kill_server(void) {
+    mp_process *children[2];
+    assert_int_equal(mp_active_children(children, 2), 1);
+    server = children[0];
+    MPT_OK(mp_process_kill(server));
+}
+
+static void *get_forever(void *arg) {
+    mp_object *got;
+    MPT_CODE(mp_proxy_queue_get(arg, &got, MP_FOREVER), MP_EEOF);
+    return NULL;
+}
+
+static void test_who_waits_hears_of_the_servers_death(void **state) {
+    (void)state;
+    pthread_t thread;
+    mp_proxy *queue;
+    begin();
+    MPT_OK(mp_manager_queue(manager, &queue, 0));
+    MPT_OK(mp_proxy_queue_put(queue, mp_none_new(), MP_FOREVER));
+    assert_int_equal(pthread_create(&thread, NULL, get_forever, queue), 0);
+    size_t size = 1;
+    MPT_UNTIL(mp_proxy_queue_size(queue, &size) == 0 && size <= 1);
+    kill_server();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    mp_proxy_free(queue);
+    mp_manager_free(manager);
+}
+
+static void test_calls_to_a_dead_server_fail(void **state) {
+    (void)state;
+    mp_proxy *list;
+    begin();
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    kill_server();
+    MPT_OK(mp_process_join(server, 50));
+    MPT_CODE(mp_proxy_list_append(list, mp_none_new()), MP_EEOF);
+    MPT_CODE(mp_proxy_list_append(list, mp_none_new()), -ECONNREFUSED);
+    mp_proxy_free(list);
+    mp_manager_free(manager);
+}
+
+static void test_proxies_are_put_into_proxies(void **state) {
+    (void)state;
+    mp_proxy *list, *inner, *again;
+    mp_object *got;
+    begin();
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    MPT_OK(mp_manager_list(manager, &inner, mp_object_build("[i]", 8)));
+    MPT_OK(mp_proxy_list_append(list, mp_proxy_object(inner)));
+    mp_proxy_free(inner);
+    MPT_CODE(mp_manager_number_of_objects(manager), 2);
+    MPT_OK(mp_proxy_list_pop(list, &got, 0));
+    MPT_OK(mp_proxy_from_object(&again, got));
+    mp_object_free(got);
+    MPT_CHECK(length(again) == 1);
+    mp_proxy_free(again);
+    MPT_UNTIL(mp_manager_number_of_objects(manager) == 1);
+    mp_proxy_free(list);
+    mp_manager_free(manager);
+}
+
+static void *call_often(void *arg) {
+    mp_object *got;
+    for (int i = 0; i < 5; i++) {
+        MPT_OK(mp_proxy_list_append(arg, mp_integer_new(i)));
+        MPT_OK(mp_proxy_list_get(arg, &got, 0));
+        mp_object_free(got);
+    }
+    return NULL;
+}
+
+static void test_200_clients_call_at_once(void **state) {
+    (void)state;
+    pthread_t threads[200];
+    mp_proxy *list;
+    begin();
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, list), 0);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    MPT_CHECK(length(list) == 1000);
+    mp_proxy_free(list);
+    mp_manager_free(manager);
+}
+
+static int die_while_making(void *arg, size_t size) {
+    mp_proxy *list;
+    mp_manager *other;
+    mp_manager_options options = {.address = arg};
+    (void)size;
+    MPT_OK(mp_manager_new(&other, NULL, &options));
+    MPT_OK(mp_manager_connect(other));
+    mpt_die_at("proxy.new.published", 1);
+    MPT_OK(mp_manager_list(other, &list, NULL));
+    return 0;
+}
+
+static void test_a_death_while_a_proxy_is_made_leaves_no_object(void **state) {
+    (void)state;
+    char address[200];
+    begin();
+    snprintf(address, sizeof address, "%s", mp_manager_address(manager));
+    MPT_CODE(join(start(die_while_making, address, sizeof address)), -SIGKILL);
+    MPT_UNTIL(mp_manager_number_of_objects(manager) == 0);
+    mp_manager_free(manager);
+    exit(0); /* the proxy itself was made, and nobody knows it */
+}
+
+static void test_what_is_no_proxy_is_refused(void **state) {
+    (void)state;
+    mp_proxy *out;
+    mp_object *none = mp_none_new(), *object;
+    MPT_CODE(mp_proxy_call(NULL, NULL, "x", ""), MP_EINVAL);
+    MPT_CODE(mp_proxy_list_append(NULL, mp_list_new()), MP_EINVAL);
+    MPT_CODE(mp_proxy_copy(&out, NULL), MP_EINVAL);
+    MPT_CODE(mp_proxy_getvalue(NULL, &object), MP_EINVAL);
+    MPT_CODE(mp_proxy_repr(NULL, (char *[]){NULL}), MP_EINVAL);
+    MPT_CODE(mp_proxy_str(NULL, (char *[]){NULL}), MP_EINVAL);
+    MPT_CODE(mp_proxy_from_object(&out, none), MP_ETYPE);
+    MPT_CHECK(!mp_object_get_proxy(none) && !mp_proxy_object(NULL) && !mp_proxy_token(NULL));
+    MPT_CHECK(!mp_proxy_id(NULL) && !mp_proxy_type_id(NULL) && !mp_proxy_address(NULL));
+    mp_proxy_free(NULL);
+    mp_object_free(none);
+}
+
+static void test_bad_arguments_are_refused(void **state) {
+    (void)state;
+    mp_proxy *list;
+    mp_object *none = mp_none_new();
+    begin();
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    MPT_CODE(mp_proxy_call(list, NULL, NULL, ""), MP_EINVAL);
+    MPT_CODE(mp_proxy_call(list, NULL, "append", "!"), MP_EINVAL);
+    MPT_CODE(mp_proxy_call_objects(list, NULL, "append", none, NULL), MP_ETYPE);
+    MPT_CODE(mp_proxy_list_append(list, NULL), MP_EINVAL);
+    MPT_CODE(mp_proxy_list_get(list, NULL, 0), MP_EINVAL);
+    MPT_CODE(mp_proxy_list_length(list, NULL), MP_EINVAL);
+    MPT_CODE(mp_proxy_iterate(NULL, list), MP_EINVAL);
+    MPT_CODE(mp_proxy_copy(NULL, list), MP_EINVAL);
+    MPT_CODE(mp_manager_create(manager, NULL, "list", ""), MP_EINVAL);
+    MPT_CODE(mp_manager_create(manager, &list, NULL, ""), MP_EINVAL);
+    MPT_CODE(mp_manager_create_objects(manager, &list, "list", none, NULL), MP_ETYPE);
+    MPT_CODE(mp_manager_connect(manager), MP_ESTATE);
+    MPT_CODE(mp_manager_connect(NULL), MP_EINVAL);
+    mp_object_free(none);
+    mp_proxy_free(list);
+    mp_manager_free(manager);
+}
+
+MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_a_child_uses_its_parents_proxies),
+                 MPT_EACH_METHOD(test_a_pointer_comes_through_a_queue),
+                 MPT_EACH_METHOD(test_a_lock_keeps_processes_apart),
+                 MPT_EACH_METHOD(test_an_rlock_of_a_killed_process_is_free),
+                 MPT_EACH_METHOD(test_a_child_is_not_who_its_parent_is),
+                 MPT_CASE(test_an_object_outlives_the_thread_that_made_it),
+                 MPT_CASE(test_threads_are_told_apart),
+                 MPT_EACH_METHOD(test_references_of_the_killed_go),
+                 MPT_EACH_METHOD(test_another_process_frees_the_proxy),
+                 MPT_EACH_METHOD(test_who_waits_hears_of_the_servers_death),
+                 MPT_EACH_METHOD(test_calls_to_a_dead_server_fail),
+                 MPT_EACH_METHOD(test_proxies_are_put_into_proxies),
+                 MPT_CASE(test_200_clients_call_at_once),
+                 MPT_EACH_METHOD(test_a_death_while_a_proxy_is_made_leaves_no_object),
+                 MPT_CASE(test_what_is_no_proxy_is_refused),
+                 MPT_EACH_METHOD(test_bad_arguments_are_refused))
