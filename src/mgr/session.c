@@ -101,8 +101,10 @@ static void orphan_held(struct mp__session *session) {
 }
 
 static int send_reply(struct mp__session *session) {
-    return mp_connection_send_bytes(session->connection, session->buffer.data, session->buffer.size,
-                                    MP_FOREVER);
+    const struct mp__buffer *reply = &session->buffer;
+    if (session->connection)
+        return mp_connection_send_bytes(session->connection, reply->data, reply->size, MP_FOREVER);
+    return mp__wire_send_bytes(&session->wire, reply->data, reply->size);
 }
 
 /* A client whose key is wrong is told so twice, as CPython's server does. */
@@ -135,25 +137,32 @@ static int answer_one(struct mp__session *session, const void *data, size_t size
 }
 
 static int serve_one(struct mp__session *session) {
-    void *data;
+    const uint8_t *data;
     size_t size;
-    int code = mp_connection_recv_bytes(session->connection, &data, &size,
-                                        session->server->options->request_max, MP_FOREVER);
+    int code = mp__wire_take(&session->wire, &data, &size, session->server->options->request_max);
     if (code == MP_ETOOSHORT && mp__answer_failure(session, code) == 0)
         (void)send_reply(session);
-    if (code < 0)
-        return code;
-    code = answer_one(session, data, size);
-    free(data);
+    return code < 0 ? code : answer_one(session, data, size);
+}
+
+/* From now on the connection needs nothing in the arena, which would stay there if we were killed.
+ */
+static int admit(struct mp__session *session) {
+    struct mp__server *server = session->server;
+    mp__server_lock(server);
+    unlist_proving(server, session);
+    int code = mp__wire_adopt(&session->wire, session->connection);
+    if (code == 0) {
+        session->connection = NULL;
+        session->socket = session->wire.socket;
+    }
+    mp__server_unlock(server);
     return code;
 }
 
 static void serve(struct mp__session *session) {
-    if (prove(session) < 0)
+    if (prove(session) < 0 || admit(session) < 0)
         return;
-    mp__server_lock(session->server);
-    unlist_proving(session->server, session);
-    mp__server_unlock(session->server);
     bool is_channel = false;
     do {
         if (serve_one(session) < 0)
@@ -177,6 +186,7 @@ static void end_session(struct mp__session *session) {
     if (session->owner)
         mp__owner_leave(server, session->owner);
     mp_connection_free(session->connection);
+    mp__wire_close(&session->wire);
     mp__buffer_fini(&session->buffer);
     if (session->ends_server)
         mp__server_stop(server);
@@ -222,6 +232,7 @@ int mp__session_start(struct mp__server *server, mp_connection *connection) {
     }
     session->server = server;
     session->connection = connection;
+    session->wire.socket = -1;
     session->socket = mp_connection_fileno(connection);
     mp__server_lock(server);
     list_session(server, session);

@@ -6,6 +6,7 @@
 #include "codec/buffer.h"
 #include "mgr/call.h"
 #include "mgr/server.h"
+#include "mgr/wire.h"
 
 struct mp__held { /* a lock that a session owns: first in the lock */
     struct mp__held *next;
@@ -15,8 +16,9 @@ struct mp__held { /* a lock that a session owns: first in the lock */
 
 struct mp__session {
     struct mp__server *server;
-    mp_connection *connection;
-    int socket;                  /* the connection's */
+    mp_connection *connection;   /* until the client has proved itself; then NULL */
+    struct mp__wire wire;        /* from then on */
+    int socket;                  /* the one's or the other's; under the server's mutex */
     pthread_t thread;            /* that serves it */
     struct mp__session *next;    /* of all, or of those whose thread is to be joined */
     struct mp__session **place;  /* that points to it */

@@ -1,9 +1,11 @@
-/* Sending requests and receiving replies: two system calls for a short one.
+/* Sending and receiving messages.
  * SPDX-License-Identifier: MIT */
 #include "mgr/wire.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/fail.h"
 #include "codec/pickle.h"
@@ -15,19 +17,26 @@
 #define CONNECT_SECONDS 20.0 /* for a connection and the proof of the key */
 enum { HEAD_MAX = 12, BUFFER_BYTES = 4096, BUFFER_KEPT = 1 << 16 };
 
-/* The handshake is that of every connection; what follows needs no arena. */
-int mp__wire_open(struct mp__wire *wire, const struct mp__site *site) {
+int mp__wire_adopt(struct mp__wire *out, mp_connection *connection) {
+    int socket = mp__descriptor_duplicate(mp_connection_fileno(connection));
+    if (socket < 0)
+        return mp__fail(socket, "a descriptor for a manager's connection");
+    mp_connection_free(connection);
+    *out = (struct mp__wire){.socket = socket};
+    return 0;
+}
+
+/* The handshake is that of every connection. */
+int mp__wire_open(struct mp__wire *out, const struct mp__site *site) {
     mp_connection *connection;
     int code =
         mp_client_connect(&connection, site->address, site->key, site->key_size, CONNECT_SECONDS);
     if (code < 0)
         return code;
-    int socket = mp__descriptor_duplicate(mp_connection_fileno(connection));
-    mp_connection_free(connection);
-    if (socket < 0)
-        return mp__fail(socket, "a descriptor for the manager at %.200s", site->address);
-    *wire = (struct mp__wire){.socket = socket};
-    return 0;
+    code = mp__wire_adopt(out, connection);
+    if (code < 0)
+        mp_connection_free(connection);
+    return code;
 }
 
 void mp__wire_close(struct mp__wire *wire) {
@@ -37,43 +46,39 @@ void mp__wire_close(struct mp__wire *wire) {
     wire->socket = -1;
 }
 
-static int send_bytes(int socket, const uint8_t *data, size_t size) {
-    while (size > 0) {
-        ssize_t sent = send(socket, data, size, MSG_NOSIGNAL);
+static int fail_gone(void) {
+    return mp__fail(MP_EEOF, "the other end of a manager's connection is gone");
+}
+
+static size_t write_head(uint8_t *head, uint64_t size) {
+    size_t bytes = size > INT32_MAX ? 12 : 4;
+    memset(head, 0xff, 4);
+    for (size_t i = bytes == 12 ? 4 : 0; i < bytes; i++)
+        head[i] = (uint8_t)(size >> (8 * (bytes - 1 - i)));
+    return bytes;
+}
+
+int mp__wire_send_bytes(struct mp__wire *wire, const void *data, size_t size) {
+    uint8_t head[HEAD_MAX];
+    struct iovec parts[2] = {{head, write_head(head, size)}, {(void *)data, size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    while (message.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(wire->socket, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return mp__fail(MP_EEOF, "the manager is gone");
-        data += sent;
-        size -= (size_t)sent;
+            return fail_gone();
+        while (message.msg_iovlen > 0 && (size_t)sent >= message.msg_iov->iov_len) {
+            sent -= (ssize_t)message.msg_iov->iov_len;
+            message.msg_iov++;
+            message.msg_iovlen--;
+        }
+        if (message.msg_iovlen > 0) {
+            message.msg_iov->iov_base = (char *)message.msg_iov->iov_base + sent;
+            message.msg_iov->iov_len -= (size_t)sent;
+        }
     }
     return 0;
-}
-
-/* The pickle is written behind room for the longest head. */
-int mp__wire_send(struct mp__wire *wire, const mp_object *request) {
-    struct mp__buffer *buffer = &wire->out;
-    buffer->size = 0;
-    int code = mp__buffer_reserve(buffer, BUFFER_BYTES);
-    if (code < 0)
-        return code;
-    buffer->size = HEAD_MAX;
-    code = mp__pickle_write(buffer, request, MP_PICKLE_DEFAULT);
-    if (code < 0)
-        return code;
-    uint64_t size = buffer->size - HEAD_MAX;
-    int bytes = size > INT32_MAX ? 8 : 4;
-    uint8_t *head = buffer->data + HEAD_MAX - bytes;
-    for (int i = 0; i < bytes; i++)
-        head[i] = (uint8_t)(size >> (8 * (bytes - 1 - i)));
-    if (bytes == 8) {
-        head -= 4;
-        memset(head, 0xff, 4);
-    }
-    code = send_bytes(wire->socket, head, (size_t)(buffer->data + buffer->size - head));
-    if (buffer->capacity > BUFFER_KEPT)
-        mp__buffer_fini(buffer);
-    return code;
 }
 
 /* Until `wanted` bytes are there; memory grows with what has come. */
@@ -91,53 +96,82 @@ static int receive_bytes(struct mp__wire *wire, size_t wanted) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return mp__fail(MP_EEOF, "the manager is gone");
+            return fail_gone();
         buffer->size += (size_t)got;
     }
     return 0;
 }
 
 /* Bytes of the head, and of the payload behind it. */
-static int receive_head(struct mp__wire *wire, size_t *head, size_t *size) {
+static int receive_head(struct mp__wire *wire, size_t *head, uint64_t *size) {
     int code = receive_bytes(wire, 4);
     bool is_long = code == 0 && memcmp(wire->in.data, "\xff\xff\xff\xff", 4) == 0;
     if (is_long)
         code = receive_bytes(wire, HEAD_MAX);
     if (code < 0)
         return code;
-    uint64_t bytes = 0;
+    *size = 0;
     *head = is_long ? HEAD_MAX : 4;
     for (size_t i = is_long ? 4 : 0; i < *head; i++)
-        bytes = bytes << 8 | wire->in.data[i];
-    if (bytes > (is_long ? (uint64_t)PTRDIFF_MAX / 2 : INT32_MAX))
-        return mp__fail(MP_EPROTO, "the manager announced a reply of %llu bytes",
-                        (unsigned long long)bytes);
-    *size = (size_t)bytes;
+        *size = *size << 8 | wire->in.data[i];
+    if (*size > (is_long ? (uint64_t)PTRDIFF_MAX / 2 : INT32_MAX))
+        return mp__fail(MP_EPROTO, "a message of %llu bytes was announced",
+                        (unsigned long long)*size);
     return 0;
 }
 
-/* What came behind the reply is the beginning of the next. */
-static void forget_reply(struct mp__buffer *buffer, size_t size) {
-    buffer->size -= size;
+/* What came behind the last message is the beginning of the next. */
+static void forget_taken(struct mp__wire *wire) {
+    struct mp__buffer *buffer = &wire->in;
+    buffer->size -= wire->taken;
     if (buffer->size > 0)
-        memmove(buffer->data, buffer->data + size, buffer->size);
+        memmove(buffer->data, buffer->data + wire->taken, buffer->size);
     else if (buffer->capacity > BUFFER_KEPT)
         mp__buffer_fini(buffer);
+    wire->taken = 0;
+}
+
+int mp__wire_take(struct mp__wire *wire, const uint8_t **data, size_t *size, size_t size_max) {
+    size_t head = 0;
+    uint64_t bytes = 0;
+    if (wire->taken > 0)
+        forget_taken(wire);
+    int code = receive_head(wire, &head, &bytes);
+    if (code == 0 && bytes > size_max)
+        return mp__fail(MP_ETOOSHORT, "a message of %llu bytes is longer than the %zu allowed",
+                        (unsigned long long)bytes, size_max);
+    if (code == 0)
+        code = receive_bytes(wire, head + bytes);
+    if (code < 0)
+        return code;
+    wire->taken = head + bytes;
+    *data = wire->in.data + head;
+    *size = bytes;
+    return 0;
+}
+
+int mp__wire_send(struct mp__wire *wire, const mp_object *request) {
+    wire->out.size = 0;
+    int code = mp__pickle_write(&wire->out, request, MP_PICKLE_DEFAULT);
+    if (code == 0)
+        code = mp__wire_send_bytes(wire, wire->out.data, wire->out.size);
+    if (wire->out.capacity > BUFFER_KEPT)
+        mp__buffer_fini(&wire->out);
+    return code;
 }
 
 int mp__wire_receive(struct mp__wire *wire, mp_object **reply, bool *has_proxy) {
     static const mp_load_limits limits = {.depth = MP__MANAGER_DEPTH_MAX};
     static const char proxy_word[] = "RebuildProxy";
-    size_t head = 0, size = 0;
-    int code = receive_head(wire, &head, &size);
-    if (code == 0)
-        code = receive_bytes(wire, head + size);
+    const uint8_t *data;
+    size_t size;
+    int code = mp__wire_take(wire, &data, &size, SIZE_MAX);
     if (code < 0)
         return code;
-    const uint8_t *payload = wire->in.data + head;
     if (has_proxy)
-        *has_proxy = memmem(payload, size, proxy_word, sizeof proxy_word - 1) != NULL;
-    code = mp_object_loads_limited(reply, payload, size, &limits);
-    forget_reply(&wire->in, head + size);
+        *has_proxy = memmem(data, size, proxy_word, sizeof proxy_word - 1) != NULL;
+    code = mp_object_loads_limited(reply, data, size, &limits);
+    if (wire->in.capacity > BUFFER_KEPT)
+        forget_taken(wire);
     return code;
 }
