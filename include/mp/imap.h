@@ -50,7 +50,7 @@ typedef struct mp_imap_options {
     size_t chunk;      /* inputs that a worker takes at once, whose results come at once; 0: 1 */
     size_t window;     /* inputs drawn and not read as results; 0: 4 * workers * chunk */
     void *user;        /* for the mp_next_fn */
-    bool progress_bar; /* not supported yet: MP_EINVAL */
+    bool progress_bar; /* as in mp_map_options, of the results that were read */
 } mp_imap_options;
 
 MP_BEGIN_DECLS

@@ -15,6 +15,7 @@
 #include "mp/object.h"
 #include "mp/pickle.h"
 #include "mp/pool.h"
+#include "mp/pool_stats.h"
 #include "mp/process.h"
 #include "mp/proxy.h"
 #include "mp/proxy_types.h"

@@ -88,7 +88,8 @@ typedef struct mp_map_options {
     void (*callback)(void *user, int code);                  /* once, when all is done */
     void (*progress)(void *user, size_t done, size_t total); /* 10 a second at most; at the end */
     void *user;                                              /* goes to both */
-    bool progress_bar;                                       /* not supported yet: MP_EINVAL */
+    bool progress_bar; /* a line on stderr when that is a terminal, else nothing: how far, rate,
+                          time left, failures; of several at once the first one's */
 } mp_map_options;
 
 /* One argument of a starmap: the array it comes from. */
@@ -103,18 +104,6 @@ typedef struct mp_apply_options {
     void *user;                                                       /* goes to both */
     double timeout; /* as task_timeout, for this task; 0: the pool's */
 } mp_apply_options;
-
-/* What the workers of one seat did: the present one and those that it replaced. */
-typedef struct mp_worker_stats {
-    pid_t pid;           /* of the present one; 0: none, or not begun yet */
-    size_t tasks;        /* items and tasks that they ended, well or not */
-    double busy_seconds; /* with work, from when they were ready */
-    double idle_seconds; /* without */
-    unsigned restarts;   /* how often one was replaced */
-    double cpu_seconds;  /* of processor time */
-    size_t peak_bytes;   /* of memory, shared included: the largest of theirs; of who was killed: 0.
-                            Of threads: the program's */
-} mp_worker_stats;
 
 MP_BEGIN_DECLS
 
@@ -225,11 +214,6 @@ int mp_async_result_cancel(mp_async_result *result);
 /* Give it back, before or after its pool. Not done yet: it runs to its end all the same, and arrays
  * in the arena must stay until then. NULL: nothing. */
 void mp_async_result_free(mp_async_result *result);
-
-/* What each worker did so far, near enough while they go on.
- *   out      room for `capacity`, in a fixed order; NULL with 0
- *   returns  how many workers the pool has, perhaps more than capacity; MP_EINVAL */
-int mp_pool_stats(mp_pool *pool, mp_worker_stats *out, int capacity);
 
 /* Take no more work; what was submitted is still done. Twice is once.
  *   returns  0; MP_EINVAL

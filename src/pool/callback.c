@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "os/futex.h"
+#include "pool/bar.h"
 
 #define PAUSE (MP__SECOND / 10) /* between calls of a progress callback, and before trying again */
 
@@ -29,21 +30,30 @@ static uint64_t count_undone(const struct pool_shared *pool, const struct batch_
 
 /* Read while workers go on, so it is near the truth only; never told to go back. */
 static void tell_progress(const struct pool_shared *pool, struct job_shared *job) {
+    struct job_errand *errand = &job->errand;
     uint64_t undone = 0;
     if (atomic_load(&job->state) == MP__JOB_PENDING)
         for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling))
             undone += count_undone(pool, batch);
     size_t done = undone < job->count ? job->count - undone : 0;
-    if (done <= job->errand.progress_told && done < job->count)
+    if (done < errand->progress_told)
+        done = errand->progress_told;
+    if (errand->bar)
+        mp__bar_draw(errand->bar, done, job->count, atomic_load(&job->failed_count));
+    if (!errand->progress || (done == errand->progress_told && done < job->count))
         return;
-    job->errand.progress_told = done;
-    job->errand.progress(job->errand.user, done, job->count);
+    errand->progress_told = done;
+    errand->progress(errand->user, done, job->count);
+}
+
+static bool has_progress(const struct job_errand *errand) {
+    return errand->progress || errand->bar;
 }
 
 static void call_back(struct job_shared *job) {
     struct job_errand *errand = &job->errand;
     int code = mp__job_code(job);
-    if (errand->progress && code != MP_ECANCELED)
+    if (has_progress(errand) && code != MP_ECANCELED)
         tell_progress(job->pool, job);
     if (errand->map_callback)
         errand->map_callback(errand->user, code);
@@ -87,13 +97,13 @@ static int take_done(struct pool_local *local, struct job_shared **out) {
 static void call_back_all(struct pool_local *local, struct job_shared *job) {
     while (job) {
         struct job_shared *next = job->next_done;
-        bool has_progress = job->errand.progress != NULL;
+        bool is_told = has_progress(&job->errand);
         mp__job_settle(job);
         call_back(job);
         mp__job_unrefer(job);
         pthread_mutex_lock(&local->mutex);
         local->callbacks_due--;
-        local->progress_jobs -= has_progress;
+        local->progress_jobs -= is_told;
         pthread_mutex_unlock(&local->mutex);
         job = next;
     }
@@ -103,7 +113,7 @@ static void call_back_all(struct pool_local *local, struct job_shared *job) {
 static void tell_all_progress(struct pool_local *local) {
     pthread_mutex_lock(&local->mutex);
     for (struct job_shared *job = local->jobs; job;) {
-        if (!job->errand.progress || atomic_load(&job->state) != MP__JOB_PENDING) {
+        if (!has_progress(&job->errand) || atomic_load(&job->state) != MP__JOB_PENDING) {
             job = job->errand.following;
             continue;
         }

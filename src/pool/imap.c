@@ -14,6 +14,7 @@
 #include "mp/imap.h"
 
 #include "base/fail.h"
+#include "pool/bar.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
 
@@ -43,6 +44,8 @@ struct imap_shared {
     struct job_shared *current;             /* whose results are being read; NULL: none */
     uint64_t position;                      /* the next of them */
     size_t index;                           /* of the result read last, or NO_INDEX */
+    struct mp__bar *bar;                    /* on the terminal; NULL: none, or ended */
+    uint64_t read_count, failed_count; /* results that were read, those among them that failed */
 };
 
 /* A job to be. */
@@ -252,8 +255,23 @@ static int give_next(struct imap_shared *imap, const void **data, size_t *size) 
     return 0;
 }
 
+/* How many there will be is known when the last input was drawn. */
+static void draw_bar(struct imap_shared *imap, int code) {
+    imap->read_count++;
+    imap->failed_count += code < 0;
+    if (imap->bar)
+        mp__bar_draw(imap->bar, imap->read_count, atomic_load(&imap->is_at_end) ? imap->drawn : 0,
+                     imap->failed_count);
+}
+
+static void end_bar(struct imap_shared *imap) {
+    mp__bar_free(imap->bar);
+    imap->bar = NULL;
+}
+
 static int end(struct imap_shared *imap) {
     int code = imap->end_code;
+    end_bar(imap);
     imap->end_code = 0;
     return code < 0 ? mp__fail(code, "%s", imap->end_detail)
                     : mp__fail(MP_EEND, "mp_imap_next: every result was read");
@@ -272,7 +290,9 @@ static int next_result(struct imap_shared *imap, const void **data, size_t *size
             return MP_ETIMEDOUT;
         take_out(imap, job);
     }
-    return give_next(imap, data, size);
+    int code = give_next(imap, data, size);
+    draw_bar(imap, code);
+    return code;
 }
 
 static int check_imap(const mp_imap *imap, const char *function) {
@@ -319,8 +339,6 @@ static int check_options(mp_imap **out, mp_apply_fn fn, mp_next_fn next,
     if (options->chunk > SIZE_MAX / 4096)
         return mp__fail(MP_EINVAL, "mp_pool_imap: a chunk of %zu is larger than memory",
                         options->chunk);
-    if (options->progress_bar)
-        return mp__fail(MP_EINVAL, "mp_pool_imap: progress_bar is not supported yet");
     return 0;
 }
 
@@ -374,6 +392,7 @@ int mp_pool_imap(mp_imap **out, mp_pool *pool, mp_apply_fn fn, mp_next_fn next,
     imap->is_unordered = options->unordered;
     imap->input_bytes = FIRST_INPUTS;
     imap->index = NO_INDEX;
+    imap->bar = options->progress_bar ? mp__bar_new(0) : NULL;
     choose_sizes(imap, options);
     list_imap(imap);
     atomic_store(&imap->is_busy, 1);
@@ -404,6 +423,7 @@ void mp_imap_free(mp_imap *imap) {
     if (atomic_exchange(&shared->is_busy, 1))
         return;
     cancel_jobs(shared);
+    end_bar(shared);
     if (shared->local)
         unlist_imap(shared);
     atomic_store(&shared->kind, 0);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "os/futex.h"
+#include "pool/bar.h"
 #include "shm/heap.h"
 
 static int failed_code(uint64_t failure) {
@@ -86,12 +87,21 @@ void mp__job_end_settling(struct job_shared *job, bool has_results) {
     mp__gate_notify(&job->gate, MP__WAKE_ALL);
 }
 
+/* Before anybody goes on who waits for the job, and perhaps prints something. */
+static void end_bar(struct job_shared *job, bool is_done) {
+    if (is_done)
+        mp__bar_draw(job->errand.bar, job->count, job->count, atomic_load(&job->failed_count));
+    mp__bar_end(job->errand.bar);
+}
+
 void mp__job_settle(struct job_shared *job) {
     if (!mp__job_begin_settling(job))
         return;
     bool is_done = atomic_load(&job->state) == MP__JOB_DONE;
     if (is_done)
         explain(job);
+    if (job->errand.bar)
+        end_bar(job, is_done);
     mp__job_end_settling(job, is_done);
 }
 
@@ -139,6 +149,7 @@ void mp__job_erase(struct job_shared *job) {
     mp__inputs_free(job->errand.inputs);
     free(job->errand.detail);
     free(job->errand.abandoned_detail);
+    mp__bar_free(job->errand.bar);
     atomic_store(&job->kind, 0);
     mp__heap_free(job);
 }

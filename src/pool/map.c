@@ -63,8 +63,6 @@ static const char *find_fault(const struct mp__submission *order) {
         return "the function is NULL";
     if (fault)
         return fault;
-    if (order->map && order->map->progress_bar)
-        return "progress_bar is not supported yet; use progress";
     if (is_lost(order, order->results, order->count * order->result_size) ||
         is_lost(order, order->map ? order->map->codes : NULL, order->count * sizeof(int)))
         return "without a result or a callback, results and codes must lie in the arena";

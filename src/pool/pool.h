@@ -44,6 +44,7 @@
 #define MP__POOL_ITEMS_MAX (UINT64_C(1) << 38) /* so that an item's number fits a failure word */
 
 struct job_shared;
+struct mp__bar;
 
 struct batch_shared {
     struct job_shared *job;              /* whose items */
@@ -122,6 +123,7 @@ struct job_errand {
     void (*error_callback)(void *user, int code, const char *detail);  /* of mp_apply_options */
     void *user;                                                        /* for the four */
     size_t progress_told; /* the last progress; the callback thread's */
+    struct mp__bar *bar;  /* on the terminal; NULL none; the callback thread's */
 };
 
 struct job_shared {
@@ -148,6 +150,7 @@ struct job_shared {
     uint64_t result_size;                /* bytes of one */
     _Atomic int *codes;                  /* per item, MP_ECANCELED at first; NULL: not wanted */
     _Atomic uint64_t failure;            /* lowest failed item << 25 | code << 2 | origin */
+    _Atomic uint64_t failed_count;       /* items that failed, for the bar */
 
     _Atomic uint32_t settled;  /* enum mp__settle_state: are results where the user wants them? */
     struct job_errand errand;  /* the parent's part */

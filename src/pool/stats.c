@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "pool/local.h"
 
+#include "mp/pool_stats.h"
+
 #include "base/fail.h"
 #include "os/usage.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "pool/bar.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
 
@@ -151,6 +152,7 @@ static void note_callbacks(struct job_shared *job, const struct mp__submission *
     if (order->map) {
         errand->map_callback = order->map->callback;
         errand->progress = order->map->progress;
+        errand->bar = order->map->progress_bar ? mp__bar_new(order->count) : NULL;
         errand->user = order->map->user;
     }
     if (order->apply) {
@@ -158,8 +160,8 @@ static void note_callbacks(struct job_shared *job, const struct mp__submission *
         errand->error_callback = order->apply->error_callback;
         errand->user = order->apply->user;
     }
-    job->has_callback = errand->map_callback || errand->progress || errand->apply_callback ||
-                        errand->error_callback;
+    job->has_callback = errand->map_callback || errand->progress || errand->bar ||
+                        errand->apply_callback || errand->error_callback;
     errand->references = (unsigned)order->is_wanted + (unsigned)job->has_callback;
 }
 
@@ -239,7 +241,7 @@ static void add_to_jobs(struct pool_local *local, struct job_shared *job) {
     local->jobs = job;
     if (job->has_callback)
         local->callbacks_due++;
-    if (errand->progress)
+    if (errand->progress || errand->bar)
         local->progress_jobs++;
     errand->is_timed = job->time_limit > 0;
     if (errand->is_timed && local->timed_jobs++ == 0)

@@ -354,9 +354,6 @@ static void test_bad_arguments_are_refused(void **state) {
     MPT_CODE(mp_pool_map(pool, square, items, 2, 4, results, 0, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_map(pool, square, items, SIZE_MAX / 2, 4, results, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_map(pool, square, items, 1000, SIZE_MAX / 2, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(
-        mp_pool_map(pool, square, items, 2, 4, results, 4, &(mp_map_options){.progress_bar = true}),
-        MP_EINVAL);
     MPT_CODE(mp_pool_map_async(NULL, pool, square, items, 2, 4, results, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_map_async(&out, pool, square, items, 2, 4, NULL, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_async_result_get(NULL, NULL, 0, NULL, MP_FOREVER), MP_EINVAL);

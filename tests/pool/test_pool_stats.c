@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "mp/pool.h"
+#include "mp/pool_stats.h"
 #include "os/cpu.h"
 #include "os/usage.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/fail.h"
 #include "mp/connection.h"
-#include "mp/pool.h"
+#include "mp/pool_stats.h"
 #include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"

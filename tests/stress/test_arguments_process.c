@@ -152,7 +152,6 @@ static void expect_map_refusals(mp_pool *pool) {
     BAD(mp_pool_map(pool, square, bytes, HUGE_SIZE, 1, NULL, 0, NULL));
     BAD(mp_pool_map(pool, square, bytes, 1, HUGE_SIZE, NULL, 0, NULL));
     BAD(mp_pool_map(pool, square, bytes, 1, 1, bytes, HUGE_SIZE, NULL));
-    BAD(mp_pool_map(pool, square, bytes, 1, 1, NULL, 0, &(mp_map_options){.progress_bar = true}));
     BAD(mp_pool_map(pool, (mp_map_fn)(uintptr_t)64, bytes, 1, 1, NULL, 0, NULL));
     BAD(mp_pool_map_async(out, pool, NULL, bytes, 1, 1, NULL, 0, NULL));
     BAD(mp_pool_map_async(out, pool, square, NULL, 1, 1, NULL, 0, NULL));
