@@ -96,8 +96,8 @@ void mp_listener_close(mp_listener *listener);
  *   authkey  NULL: it wants none
  *   timeout  for all of it but the system's looking for a host's name
  *   returns  0; MP_ETIMEDOUT; MP_EAUTH: our key or its is wrong, one of us has none, or it is no
- *            listener; MP_EEOF: it hung up; -ECONNREFUSED, -ENOENT: nobody listens; -EADDRNOTAVAIL: no such host;
- *            MP_EINVAL; -EMFILE and the like; -ENOMEM
+ *            listener; MP_EEOF: it hung up; -ECONNREFUSED, -ENOENT: nobody listens;
+ *            -EADDRNOTAVAIL: no such host; MP_EINVAL; -EMFILE and the like; -ENOMEM
  *   python   Client(address, authkey=None) */
 int mp_client_connect(mp_connection **out, const char *address, const void *authkey,
                       size_t authkey_size, double timeout);

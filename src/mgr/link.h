@@ -24,7 +24,7 @@ struct mp__site { /* a manager as its clients know it; borrowed */
 /* Something in this process talks to that address / does so no more. hold: 0 or -ENOMEM. */
 int mp__link_hold(const char *address);
 void mp__link_release(const char *address);
-/* Does the manager there give the references of a process back? 1, 0; the codes of mp__link_call */
+/* Does the manager there give a process's references back? 1, 0; the codes of mp__link_call. */
 int mp__link_counts(const struct mp__site *site);
 
 /* Send a request for an object, and receive the reply; blocks as long as the manager takes. The

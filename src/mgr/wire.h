@@ -1,5 +1,5 @@
-/* A connection between a manager and a client once the key is proved: messages in CPython's framing,
- * one system call each when they are short.
+/* A connection between a manager and a client once the key is proved: messages in CPython's
+ * framing, one system call each when they are short.
  * SPDX-License-Identifier: MIT
  *
  * Only private memory and a descriptor: unlike a connection of mp/listener.h it cannot be given to

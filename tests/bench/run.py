@@ -31,6 +31,7 @@ SUBJECTS = {
     "pickle": ["bench_pickle"],
     "pool": ["bench_pool"],
     "tree": ["bench_tree"],
+    "manager": ["bench_manager"],
 }
 
 # Who is no peer but a limit: nobody may die in it.
@@ -77,6 +78,8 @@ ASKED = [
     ("idle worker, private memory", "libmp fork", "<=", 150.0, None),
     *((f"pickle {way}, {what}", "libmp", "<=", 1.0, "CPython")
       for way in ("dumps", "loads") for what in ("10^6 ints", "100 MB bytes")),
+    ("manager, calls", "libmp", ">=", 3.0, "CPython"),
+    ("manager, new proxies", "libmp", ">=", 5.0, "CPython"),
     ("map, 10^6 ints", "libmp map", "<=", 1.2, "OpenMP"),
     ("map, chunk 1", "libmp map", "<=", 1.3, "raw prefork"),
     ("10^5 tasks at once", "libmp apply_async", "<=", 2.0, "raw task ring"),

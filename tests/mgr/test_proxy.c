@@ -1,5 +1,5 @@
-/* Proxies of a C manager's objects: in child processes, in threads, in each other, and when somebody
- * is killed.
+/* Proxies of a C manager's objects: in child processes, in threads, in each other, and when
+ * somebody is killed.
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
