@@ -36,7 +36,7 @@ int mp__link_call(const struct mp__site *site, mp_object *request, mp_object **r
                   bool *has_proxy);
 /* The same with a request for the manager itself: dummy, create, incref ... */
 int mp__link_ask(const struct mp__site *site, mp_object *request, mp_object **reply);
-/* Send one whose reply does not matter, and do not wait if that can be. Nobody hears of failures. */
+/* Send one whose reply does not matter, if possible without waiting. Nobody hears of failures. */
 void mp__link_tell(const struct mp__site *site, mp_object *request);
 
 #endif

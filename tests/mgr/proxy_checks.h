@@ -1,5 +1,5 @@
-/* What proxies do, whoever's manager it is: for test_proxy_python.c and test_proxy_types.c, which say
- * how a server begins and ends.
+/* What proxies do, whoever's manager it is: for test_proxy_python.c and test_proxy_types.c, which
+ * say how a server begins and ends.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
