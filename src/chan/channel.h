@@ -177,8 +177,8 @@ void mp__reader_begin(struct mp__reader *reader, struct channel_shared *channel)
 bool mp__reader_look(struct mp__reader *reader); /* at the next record; false: there is none */
 /* The block of the record looked at, ours from now on; commit must follow before the unlock. */
 struct message_shared *mp__reader_take(struct mp__reader *reader);
-void mp__reader_pass(struct mp__reader *reader); /* go to the next record, this one is dealt with */
-void mp__reader_commit(struct mp__reader *reader); /* what was passed is gone from the channel */
+/* After each mp__reader_pass (chan/record.h), or several: what was passed is gone from the channel. */
+void mp__reader_commit(struct mp__reader *reader);
 /* After commit and the unlock: wake who waits for room. */
 void mp__reader_notify(struct channel_shared *channel);
 

@@ -10,12 +10,6 @@
 #include "reg/thread.h"
 #include "shm/heap.h"
 
-static void init_message(struct message_shared *message, uint32_t batch, uint64_t size) {
-    message->batch = batch;
-    message->size = size;
-    atomic_store_explicit(&message->kind, MP__KIND_MESSAGE, memory_order_release);
-}
-
 struct message_shared *mp__message_alloc(uint64_t size) {
     if (size > MP__MESSAGE_MAX_BYTES) {
         mp__fail(-ENOMEM, "a message of %llu bytes is larger than any shared heap",
@@ -26,7 +20,7 @@ struct message_shared *mp__message_alloc(uint64_t size) {
     if (!message)
         return NULL;
     MP__POINT("message.new.allocated");
-    init_message(message, 0, size);
+    mp__message_init(message, 0, size);
     return message;
 }
 
@@ -38,18 +32,6 @@ struct batch_shared *mp__batch_alloc(uint64_t bytes) {
     atomic_store_explicit(&batch->left, 0, memory_order_relaxed);
     batch->used = sizeof *batch;
     return batch;
-}
-
-struct message_shared *mp__batch_add(struct batch_shared *batch, uint64_t size) {
-    struct message_shared *message = (void *)((char *)batch + batch->used);
-    init_message(message, (uint32_t)(batch->used / 16), size);
-    batch->used += mp__batch_bytes(size);
-    atomic_fetch_add_explicit(&batch->left, 1, memory_order_relaxed);
-    return message;
-}
-
-void mp__batch_end(struct batch_shared *batch) {
-    mp__heap_free(batch);
 }
 
 int mp_message_new(mp_message **out, size_t size) {

@@ -36,7 +36,20 @@ struct batch_shared *mp__batch_alloc(uint64_t bytes);
 static inline uint64_t mp__batch_bytes(uint64_t size) { /* what a message of `size` needs in it */
     return (sizeof(struct message_shared) + size + 15) & ~UINT64_C(15);
 }
-struct message_shared *mp__batch_add(struct batch_shared *batch, uint64_t size);
-void mp__batch_end(struct batch_shared *batch); /* nothing was added after all */
+static inline void mp__message_init(struct message_shared *message, uint32_t batch, uint64_t size) {
+    message->batch = batch;
+    message->size = size;
+    atomic_store_explicit(&message->kind, MP__KIND_MESSAGE, memory_order_release);
+}
+static inline struct message_shared *mp__batch_add(struct batch_shared *batch, uint64_t size) {
+    struct message_shared *message = (struct message_shared *)((char *)batch + batch->used);
+    mp__message_init(message, (uint32_t)(batch->used / 16), size);
+    batch->used += mp__batch_bytes(size);
+    return message;
+}
+/* It is complete: so many were added. */
+static inline void mp__batch_seal(struct batch_shared *batch, uint64_t count) {
+    atomic_store_explicit(&batch->left, count, memory_order_release);
+}
 
 #endif

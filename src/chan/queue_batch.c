@@ -12,6 +12,8 @@
 /* Below that a message is copied into the segment: cheaper than a block for each. */
 enum { COPY_BELOW_BYTES = 256 };
 
+enum { COPY_WORDS_BYTES = 32 };
+
 /* Small messages from list[0] on, as many as there is room for: how many, or -ENOMEM with none. */
 static int put_run(struct mp__queue_call *call, const mp_bytes *list, size_t count, size_t *put) {
     int code = mp__queue_lock_tail(call);
@@ -82,51 +84,64 @@ int mp_queue_put_many(mp_queue *queue, const mp_bytes *messages, size_t count, s
     return code;
 }
 
-/* What lies ahead in the reader's segment, at most `count` messages. */
+/* What lies ahead in the reader's segment. */
 struct run {
     size_t count;   /* messages */
-    uint64_t bytes; /* that those of them need that are not blocks */
+    size_t small;   /* those of them that are not blocks */
+    uint64_t bytes; /* that the small ones need */
 };
 
-static struct run measure_run(const struct mp__reader *reader, size_t count) {
+static struct run measure_run(const struct mp__reader *reader, struct segment_shared *segment,
+                              size_t most) {
     struct run run = {0};
     struct mp__reader ahead = *reader;
-    struct channel_shared *channel = reader->channel;
-    struct segment_shared *segment =
-        atomic_load_explicit(&channel->head.segment, memory_order_relaxed);
-    uint64_t seen = atomic_load_explicit(&channel->head.seen, memory_order_relaxed);
-    while (run.count < count && ahead.at < seen && ahead.at < mp__segment_end(segment)) {
-        uint64_t header = mp__record_read(mp__record_at(segment, ahead.at));
-        ahead.kind = mp__record_kind(header);
-        ahead.size = mp__record_size(header);
+    uint64_t seen = atomic_load_explicit(&reader->channel->head.seen, memory_order_relaxed);
+    uint64_t end = mp__segment_end(segment);
+    for (end = seen < end ? seen : end; run.count < most && ahead.at < end; run.count++) {
+        mp__reader_read(&ahead, mp__record_at(segment, ahead.at));
         if (ahead.kind == MP__RECORD_SKIP)
             break;
-        if (ahead.kind == MP__RECORD_INLINE)
-            run.bytes += mp__batch_bytes(ahead.size);
-        run.count++;
+        run.small += ahead.kind == MP__RECORD_INLINE;
+        run.bytes += ahead.kind == MP__RECORD_INLINE ? mp__batch_bytes(ahead.size) : 0;
         mp__reader_pass(&ahead);
     }
     return run;
 }
 
-static struct message_shared *take_one(struct mp__reader *reader, struct batch_shared *batch) {
+/* Small ones word by word: a call would cost more. Records and messages are whole words. */
+static inline void copy_words(unsigned char *to, const unsigned char *from, uint64_t size) {
+    if (size > COPY_WORDS_BYTES) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (uint64_t i = 0; i < size; i += sizeof(uint64_t))
+        memcpy(to + i, from + i, sizeof(uint64_t));
+}
+
+static inline struct message_shared *take_one(struct mp__reader *reader,
+                                              struct batch_shared *batch) {
     if (reader->kind == MP__RECORD_BLOCK)
         return mp__reader_take(reader);
     struct message_shared *message = mp__batch_add(batch, reader->size);
-    memcpy(message->data, reader->payload, reader->size);
+    copy_words(message->data, reader->payload, reader->size);
     return message;
 }
 
 /* All of a run, with one block for all that is small. */
 static int take_run(struct mp__reader *reader, mp_message **out, size_t capacity, size_t *got) {
-    struct run run = measure_run(reader, capacity);
+    struct segment_shared *segment =
+        atomic_load_explicit(&reader->channel->head.segment, memory_order_relaxed);
+    struct run run = measure_run(reader, segment, capacity);
     struct batch_shared *batch = NULL;
-    if (run.bytes > 0 && !(batch = mp__batch_alloc(run.bytes)))
+    if (run.small > 0 && !(batch = mp__batch_alloc(run.bytes)))
         return -ENOMEM;
-    for (size_t i = 0; i < run.count && mp__reader_look(reader); i++) {
+    for (size_t i = 0; i < run.count; i++) {
+        mp__reader_read(reader, mp__record_at(segment, reader->at));
         out[i] = (mp_message *)take_one(reader, batch);
         mp__reader_pass(reader);
     }
+    if (batch)
+        mp__batch_seal(batch, run.small);
     MP__POINT("queue.get_many.filled");
     mp__reader_commit(reader);
     *got += run.count;

@@ -72,11 +72,7 @@ bool mp__reader_look(struct mp__reader *reader) {
         atomic_load_explicit(&channel->head.segment, memory_order_relaxed);
     while (!is_at_end(reader)) {
         if (reader->at < mp__segment_end(segment)) {
-            const unsigned char *record = mp__record_at(segment, reader->at);
-            uint64_t header = mp__record_read(record);
-            reader->kind = mp__record_kind(header);
-            reader->size = mp__record_size(header);
-            reader->payload = record + MP__RECORD_HEAD_BYTES;
+            mp__reader_read(reader, mp__record_at(segment, reader->at));
             if (reader->kind != MP__RECORD_SKIP) {
                 expect_read(reader);
                 return true;
@@ -112,11 +108,6 @@ struct message_shared *mp__reader_take(struct mp__reader *reader) {
     MP__POINT("channel.get.block_taken");
     expect_next(reader);
     return block;
-}
-
-void mp__reader_pass(struct mp__reader *reader) {
-    reader->at += mp__record_bytes(reader->kind, reader->size);
-    reader->load += mp__record_weight(reader->channel, reader->size);
 }
 
 void mp__reader_commit(struct mp__reader *reader) {

@@ -60,6 +60,19 @@ static inline struct message_shared *mp__record_block(const unsigned char *paylo
     return block;
 }
 
+static inline void mp__reader_read(struct mp__reader *reader, const unsigned char *record) {
+    uint64_t header = mp__record_read(record);
+    reader->kind = mp__record_kind(header);
+    reader->size = mp__record_size(header);
+    reader->payload = record + MP__RECORD_HEAD_BYTES;
+}
+
+/* Go to the next record, this one is dealt with. */
+static inline void mp__reader_pass(struct mp__reader *reader) {
+    reader->at += mp__record_bytes(reader->kind, reader->size);
+    reader->load += mp__record_weight(reader->channel, reader->size);
+}
+
 /* The lines of the next records are in the cache of who read or wrote there last, and would be
  * waited for one by one: a guard is a fence, before or behind which each must come. So whoever has
  * dealt with a record fetches as much of what lies a little ahead. */

@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "base/point.h"
+#include "chan/record.h"
 #include "shm/heap.h"
 
 int mp__outgoing_make(struct mp__outgoing *out, const void *data, size_t size) {
