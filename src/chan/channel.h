@@ -177,7 +177,7 @@ void mp__reader_begin(struct mp__reader *reader, struct channel_shared *channel)
 bool mp__reader_look(struct mp__reader *reader); /* at the next record; false: there is none */
 /* The block of the record looked at, ours from now on; commit must follow before the unlock. */
 struct message_shared *mp__reader_take(struct mp__reader *reader);
-/* After each mp__reader_pass (chan/record.h), or several: what was passed is gone from the channel. */
+/* What was passed (mp__reader_pass, chan/record.h) is gone from the channel. */
 void mp__reader_commit(struct mp__reader *reader);
 /* After commit and the unlock: wake who waits for room. */
 void mp__reader_notify(struct channel_shared *channel);

@@ -1,9 +1,10 @@
-/* Acquire and release: nobody else there; two processes fighting with 100 ns of work inside.
- * SPDX-License-Identifier: MIT */
+/* Acquire and release, set and clear: nobody else there; two processes fighting with 100 ns of
+ * work inside. SPDX-License-Identifier: MIT */
 #include "bench.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -20,9 +21,14 @@ static struct {
     _Alignas(128) pthread_mutex_t plain;     /* PROCESS_SHARED */
     _Alignas(128) pthread_mutex_t robust;    /* and robust */
     _Alignas(128) pthread_mutex_t recursive; /* and recursive, not robust */
+    _Alignas(128) sem_t semaphore;           /* of value 1 */
     _Alignas(128) _Atomic uint32_t futex;    /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Alignas(128) _Atomic uint32_t count;    /* of a semaphore; the highest bit: somebody sleeps */
+    _Alignas(128) _Atomic uint32_t flag;     /* of an event: 0 clear, 1 set, 2 somebody sleeps */
 } * locks;                                   /* in shared memory */
 static mp_lock *lock, *rlock;
+static mp_semaphore *semaphore;
+static mp_event *event;
 static long steps_of_100ns; /* of do_work */
 
 static void init_mutex(pthread_mutex_t *mutex, int type, int robustness) {
@@ -75,6 +81,50 @@ static void acquire_futex(void) {
 static inline void release_futex(void) {
     if (atomic_exchange(&locks->futex, 0) == 2)
         syscall(SYS_futex, &locks->futex, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static inline void acquire_count(void) {
+    uint32_t count = atomic_load_explicit(&locks->count, memory_order_relaxed);
+    while (count == 0 || !atomic_compare_exchange_weak(&locks->count, &count, count - 1))
+        ;
+}
+
+static inline void release_count(void) {
+    if (atomic_fetch_add(&locks->count, 1) >> 31)
+        syscall(SYS_futex, &locks->count, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static inline void acquire_sem(void) {
+    sem_wait(&locks->semaphore);
+}
+
+static inline void release_sem(void) {
+    sem_post(&locks->semaphore);
+}
+
+static inline void acquire_semaphore(void) {
+    BENCH_CHECK(mp_semaphore_acquire(semaphore, MP_FOREVER) == 0);
+}
+
+static inline void release_semaphore(void) {
+    mp_semaphore_release(semaphore, 1);
+}
+
+static inline void acquire_flag(void) {
+    if (atomic_exchange(&locks->flag, 1) == 2)
+        syscall(SYS_futex, &locks->flag, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static inline void release_flag(void) {
+    atomic_exchange(&locks->flag, 0);
+}
+
+static inline void acquire_event(void) {
+    mp_event_set(event);
+}
+
+static inline void release_event(void) {
+    mp_event_clear(event);
 }
 
 static inline void acquire_lock(void) {
@@ -169,11 +219,13 @@ static inline __attribute__((always_inline)) double measure_fight(void (*body)(v
     return (double)fight->total * 1e3 / (double)(end - begin);
 }
 
+#define DEFINE_ALONE(name)                                    \
+    static double alone_##name(const void *subject) {         \
+        (void)subject;                                        \
+        return measure_alone(acquire_##name, release_##name); \
+    }
 #define DEFINE_CONTENDER(name)                                 \
-    static double alone_##name(const void *subject) {          \
-        (void)subject;                                         \
-        return measure_alone(acquire_##name, release_##name);  \
-    }                                                          \
+    DEFINE_ALONE(name)                                         \
     static void fighter_##name(void *arg) {                    \
         fight_on(*(int *)arg, acquire_##name, release_##name); \
     }                                                          \
@@ -187,6 +239,11 @@ DEFINE_CONTENDER(recursive)
 DEFINE_CONTENDER(futex)
 DEFINE_CONTENDER(lock)
 DEFINE_CONTENDER(rlock)
+DEFINE_ALONE(count)
+DEFINE_ALONE(sem)
+DEFINE_ALONE(semaphore)
+DEFINE_ALONE(flag)
+DEFINE_ALONE(event)
 
 static void init_locks(void) {
     locks = bench_shared(sizeof *locks);
@@ -195,6 +252,9 @@ static void init_locks(void) {
     init_mutex(&locks->robust, PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_ROBUST);
     init_mutex(&locks->recursive, PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_STALLED);
     BENCH_CHECK(mp_lock_new(&lock, NULL) == 0 && mp_rlock_new(&rlock, NULL) == 0);
+    BENCH_CHECK(sem_init(&locks->semaphore, 1, 1) == 0);
+    locks->count = 1;
+    BENCH_CHECK(mp_semaphore_new(&semaphore, NULL, 1) == 0 && mp_event_new(&event, NULL) == 0);
     calibrate_work();
 }
 
@@ -205,6 +265,17 @@ static const struct bench_contender alone[] = {
     {"libmp Lock", alone_lock, NULL},
     {"pthread recursive", alone_recursive, NULL},
     {"libmp RLock", alone_rlock, NULL},
+};
+static const struct bench_contender semaphores[] = {
+    {"futex", alone_count, NULL},
+    {"sem_t", alone_sem, NULL},
+    {"pthread robust", alone_robust, NULL},
+    {"libmp Semaphore", alone_semaphore, NULL},
+};
+static const struct bench_contender events[] = {
+    {"futex", alone_flag, NULL},
+    {"pthread robust", alone_robust, NULL},
+    {"libmp Event", alone_event, NULL},
 };
 static const struct bench_contender fights[] = {
     {"futex+spin", fight_futex, NULL},
@@ -220,8 +291,12 @@ int main(int argc, char **argv) {
     bench_options(argc, argv);
     init_locks();
     bench_run("lock, alone", "ns", alone, BENCH_COUNT(alone), 20);
+    bench_run("semaphore, alone", "ns", semaphores, BENCH_COUNT(semaphores), 20);
+    bench_run("event, set and clear", "ns", events, BENCH_COUNT(events), 20);
     bench_run("lock, 2 processes, 100 ns inside", "M/s", fights, BENCH_COUNT(fights), 20);
     mp_lock_free(lock);
     mp_lock_free(rlock);
+    mp_semaphore_free(semaphore);
+    mp_event_free(event);
     return 0;
 }

@@ -126,10 +126,18 @@ static double uv(const struct bench_work *work) {
 }
 
 /* clang-format off: braces of initializers */
-#define WORK(whose, ...) \
-    {whose, measure, &(struct bench_work){NULL, __VA_ARGS__}}
-#define PYTHON(what, ...) \
-    {"CPython", measure, &(struct bench_work){what, bench_map_python, __VA_ARGS__}}
+#define WORK(whose, ...)                       \
+    {                                          \
+        whose, measure, &(struct bench_work) { \
+            NULL, __VA_ARGS__                  \
+        }                                      \
+    }
+#define PYTHON(what, ...)                          \
+    {                                              \
+        "CPython", measure, &(struct bench_work) { \
+            what, bench_map_python, __VA_ARGS__    \
+        }                                          \
+    }
 /* clang-format on */
 
 static const struct bench_contender chosen[] = {
