@@ -18,7 +18,8 @@
 
 /* A receiver looks by itself now and then, for the token may have died with its sender. */
 #define GLANCE (MP__SECOND / 1000)
-#define SLICE (MP__SECOND / 10)
+#define FIRST_SLICE (MP__SECOND / 10)
+#define LAST_SLICE (MP__SECOND / 10 * 8)
 
 /* What a call works on: checked once, at its beginning. */
 struct call {
@@ -214,12 +215,16 @@ static int poll_socket(const struct connection_shared *connection, int socket, b
     return events;
 }
 
+static mp__time next_slice(mp__time slice) {
+    return slice < FIRST_SLICE ? FIRST_SLICE : slice < LAST_SLICE ? slice * 2 : slice;
+}
+
 /* Without a token in the socket the system tells at once when one comes, or the end. When it tells
  * of something although nothing can be received, everything that lies there has to go. */
 int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
     struct channel_shared *in = connection->in;
     bool is_spurious = false;
-    for (mp__time slice = GLANCE;; slice = SLICE) {
+    for (mp__time slice = GLANCE;; slice = next_slice(slice)) {
         if (mp__channel_look(in) || (deadline > 0 && mp__channel_spin(in)))
             return 0;
         int code = 0;

@@ -18,6 +18,8 @@
 #define LONGEST_UNTOLD_SLICE (MP__SECOND / 10) /* when only our looking finds one */
 #define LONGEST_DYING (MP__SECOND / 50)        /* that we wait for a dying process at a time */
 
+#define NEIGHBOURS 8                           /* processes that a sleeper watches */
+
 /* The word in the registry, `news`: number of the last news << 1 | somebody watches. */
 #define WATCHED UINT32_C(1)
 #define ONE_NEWS UINT32_C(2)
@@ -98,15 +100,17 @@ static mp__member_ref member_of(uint32_t thread) {
     return thread ? atomic_load(&mp__thread_at(thread)->member) : 0;
 }
 
-/* Each process begins with its neighbour, so that in a large family everybody is watched by many.
- */
+/* Each process watches some of its neighbours, so that everybody is watched by some; watching all
+ * would cost each sleeper much whenever its slice is over. A death that none of those who watch it
+ * sleeps through is found by the next sleeper whose slice is over, when it looks round. */
 static void watch_family(struct sleep *sleep, mp__member_ref owner) {
     mp__member_ref self = mp__self_cached ? atomic_load(&mp__self_cached->member) : 0;
     uint32_t high = atomic_load(&mp__registry->member_high);
     add_word(sleep, (struct mp__wait_word){&mp__registry->news, prepare_news()}, 0);
     if (owner != 0)
         watch_life(sleep, owner);
-    for (uint32_t i = 1; i <= high; i++) {
+    size_t most = sleep->count + NEIGHBOURS;
+    for (uint32_t i = 1; i <= high && sleep->count < most; i++) {
         uint32_t index = (mp__member_index(self) + i - 1) % high + 1;
         uint64_t status = atomic_load(&mp__member_at(index)->status);
         mp__member_ref ref = mp__status_ref(status, index);
