@@ -21,7 +21,6 @@
 #include "proc/forkserver.h"
 #include "reg/recover.h"
 
-#define CODE_UNKNOWN 255             /* as Python says when its fork server is gone */
 #define CODE_SLICE (MP__SECOND / 50) /* between looks at the server that should write a code */
 #define RECOVERY_SLICE \
     (MP__SECOND / 50) /* that we wait for another recovery, which may be stopped */
@@ -163,7 +162,7 @@ static bool find_own_code(struct child *child, int *code) {
     if (reaped == 0)
         return false;
     if (!mp__launch_code(child->launch, code))
-        *code = CODE_UNKNOWN;
+        *code = MP__CODE_UNKNOWN;
     return true;
 }
 
@@ -174,7 +173,7 @@ static bool find_served_code(struct child *child, int *code) {
     if (mp__forkserver_is_alive(child->server))
         return false;
     if (!mp__launch_code(child->launch, code)) /* the last thing the server did */
-        *code = CODE_UNKNOWN;
+        *code = MP__CODE_UNKNOWN;
     return true;
 }
 

@@ -12,6 +12,8 @@
 #include "proc/launch.h"
 #include "proc/process.h"
 
+#define MP__CODE_UNKNOWN 255 /* as Python says when its fork server is gone */
+
 struct child {
     struct process_shared *process; /* its object, ours */
     struct mp__launch launch;       /* record in the arena, until it has ended */

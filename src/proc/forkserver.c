@@ -20,6 +20,7 @@
 #define END_COUNT (MP__SPARE_CHANNELS + 1) /* control, then channels for the first spares */
 #define SPARE_SLICE (MP__SECOND / 50)      /* between looks at a server that may have died */
 #define SPARE_LIMIT (60 * MP__SECOND)      /* without a spare for so long: an error */
+#define END_SECONDS 5 /* what the server has for its end, as other daemons have */
 
 static struct {
     pthread_mutex_t mutex;            /* guards all of it: one start at a time */
@@ -177,9 +178,12 @@ static void clear_server(void) {
     forget_record();
 }
 
-/* It is dead or was told to end: wait for that, forget it. */
+/* It is dead or was told to end: wait for that, forget it. One that is stopped does not listen. */
 static void discard_server(void) {
-    (void)mp_process_join(client.server, MP_FOREVER);
+    if (mp_process_join(client.server, END_SECONDS) == MP_ETIMEDOUT) {
+        (void)mp_process_kill(client.server);
+        (void)mp_process_join(client.server, MP_FOREVER);
+    }
     atomic_store(&living_serial, 0);
     clear_server();
 }

@@ -23,7 +23,8 @@
 #define CONNECTIONS_MAX \
     (MP__PASS_MAX - 4) /* others are the arena's, the sentinel's, the lifeline's */
 
-#define SMALL 128 /* bytes of a text that fits on the stack */
+#define TITLE_BYTES 100 /* of a name in a message */
+#define SMALL 128       /* bytes of a text that fits on the stack */
 
 static int check(const mp_process *process, const char *function) {
     if (mp__current_is_handle(process))
@@ -130,10 +131,11 @@ static int inherit_part(struct process_shared *process, enum mp__process_part pa
 
 /* Of another process's object it may be anything at the moment. */
 const char *mp__process_title(const struct process_shared *process) {
-    static _Thread_local char title[100];
+    static _Thread_local char title[TITLE_BYTES];
     mp__current_lock_parts();
     const char *name = atomic_load(&process->parts[MP__PART_NAME].data);
-    snprintf(title, sizeof title, "%s", name ? name : "");
+    bool is_text = is_private(process) ? name != NULL : mp__arena_contains(name, TITLE_BYTES);
+    snprintf(title, TITLE_BYTES, "%.*s", TITLE_BYTES - 1, is_text ? name : "");
     mp__current_unlock_parts();
     return title;
 }

@@ -25,7 +25,8 @@
     (MP__SECOND / 1000)              /* first sleep between looks at a child that may have died */
 #define SLICE_LAST (MP__SECOND / 20) /* the longest one */
 #define ANSWER_LIMIT \
-    (60 * MP__SECOND) /* what an executed program has until it must have answered */
+    (60 * MP__SECOND)        /* what an executed program has until it must have answered */
+#define END_LIMIT MP__SECOND /* what one that failed has until its code must be known */
 
 /* One start at a time: a sibling forked in between would hold the other child's end of its
  * sentinel. A forked child begins with a free one. */
@@ -224,9 +225,14 @@ static enum mp__launch_state await_answer(struct child *child) {
     }
 }
 
+/* It has ended, or is killed: whoever should say with which code may be stopped. */
+static int await_end(struct child *child) {
+    bool is_known = mp__children_join(child, mp__now() + END_LIMIT) == 0;
+    return is_known ? atomic_load(&child->process->code) : MP__CODE_UNKNOWN;
+}
+
 static int fail_start(struct child *child, enum mp__launch_state answer) {
     struct launch_shared *record = child->launch.shared;
-    struct process_shared *process = child->process;
     char detail[MP__LAUNCH_DETAIL];
     int failure = atomic_load(&record->failure);
     snprintf(detail, sizeof detail, "%.*s", MP__LAUNCH_DETAIL - 1, record->detail);
@@ -234,17 +240,16 @@ static int fail_start(struct child *child, enum mp__launch_state answer) {
     bool has_ended = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
     if (!has_ended)
         (void)mp__children_signal(child, SIGKILL);
-    (void)mp__children_join(child, MP__NEVER);
-    int code;
+    int code = await_end(child);
     if (answer == MP__LAUNCH_FAILED)
         code = mp__fail(failure, "%s", detail);
     else if (has_ended)
-        code = fail_early_death(child, atomic_load(&process->code));
+        code = fail_early_death(child, code);
     else
         code = mp__fail(MP_ETIMEDOUT,
                         "mp_process_start: the program executed for '%s' did not come to "
                         "mp_freeze_support() within a minute",
-                        mp__process_title(process));
+                        mp__process_title(child->process));
     undo_start(child);
     return code;
 }

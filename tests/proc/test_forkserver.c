@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -331,6 +332,58 @@ static void test_stopped_server_does_not_hold_up_joins(void **state) {
     kill_server(SIGCONT);
 }
 
+static void stop_spares(void) {
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++) {
+        pid_t pid = (pid_t)atomic_load(&find_server()->spares[number].pid);
+        kill(pid, SIGSTOP);
+    }
+}
+
+static void *start_or_fail(void *process) {
+    MPT_CODE(mp_process_start(process), MP_EWORKER);
+    return NULL;
+}
+
+/* -1: nobody has been taken yet. */
+static int find_taken(void) {
+    for (int number = 0; number < MP__SPARE_FEW; number++) {
+        uint32_t word = atomic_load(&find_server()->spares[number].word);
+        if (mp__spare_state(word) == MP__SPARE_TAKEN)
+            return number;
+    }
+    return -1;
+}
+
+/* Nobody can tell the code of the one that was killed then. */
+static void test_start_fails_while_the_server_is_stopped_and_its_child_is_killed(void **state) {
+    (void)state;
+    mp_process *process;
+    pthread_t thread;
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    await_spares();
+    kill_server(SIGSTOP);
+    stop_spares();
+    mp_process_options options = {.target = do_nothing};
+    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORKSERVER), &options));
+    assert_int_equal(pthread_create(&thread, NULL, start_or_fail, process), 0);
+    MPT_UNTIL(find_taken() >= 0);
+    kill((pid_t)atomic_load(&find_server()->spares[find_taken()].pid), SIGKILL);
+    pthread_join(thread, NULL);
+    kill_server(SIGCONT);
+    MPT_OK(mp_process_close(process));
+}
+
+static void test_stopped_server_is_killed_in_the_end(void **state) {
+    (void)state;
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    pid_t pid = find_server_pid();
+    await_spares();
+    kill_server(SIGSTOP);
+    mp__forkserver_stop();
+    assert_false(exists(pid));
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+}
+
 MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_start_fails_when_the_preload_does),
                  MPT_CASE(test_child_was_forked_ahead_of_need), MPT_CASE(test_stock_follows_demand),
@@ -344,4 +397,6 @@ MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_server_and_spares_are_gone_after_exit),
                  MPT_CASE(test_every_process_has_its_own_server),
                  MPT_CASE(test_daemons_may_be_many),
-                 MPT_CASE(test_stopped_server_does_not_hold_up_joins))
+                 MPT_CASE(test_stopped_server_does_not_hold_up_joins),
+                 MPT_CASE(test_start_fails_while_the_server_is_stopped_and_its_child_is_killed),
+                 MPT_CASE(test_stopped_server_is_killed_in_the_end))
