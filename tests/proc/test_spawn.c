@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,33 +284,7 @@ static void test_start_fails_without_descriptors(void **state) {
     assert_int_equal(end(process), 0);
 }
 
-static void *read_line(void *stream) {
-    char line[8];
-    return fgets(line, sizeof line, stream);
-}
-
-/* It has its stream locked until something comes. */
-static void test_start_goes_on_while_a_thread_reads(void **state) {
-    (void)state;
-    int ends[2];
-    pthread_t reader;
-    mp_process *process;
-    assert_int_equal(pipe(ends), 0);
-    FILE *stream = fdopen(ends[0], "r");
-    assert_int_equal(pthread_create(&reader, NULL, read_line, stream), 0);
-    MPT_UNTIL(ftrylockfile(stream) != 0 || (funlockfile(stream), false));
-    mp_process_options options = {.target = do_nothing};
-    MPT_OK(mp_process_new(&process, mp_get_context(MP_SPAWN), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_close(process));
-    close(ends[1]);
-    pthread_join(reader, NULL);
-    fclose(stream);
-}
-
-MPT_PROCESS_MAIN(MPT_CASE(test_start_goes_on_while_a_thread_reads),
-                 MPT_CASE(test_freeze_support_says_when_the_program_cannot_be_opened),
+MPT_PROCESS_MAIN(MPT_CASE(test_freeze_support_says_when_the_program_cannot_be_opened),
                  MPT_EACH_METHOD(test_function_of_a_loaded_object_runs),
                  MPT_EACH_METHOD(test_start_fails_when_the_shared_object_is_gone),
                  MPT_CASE(test_start_fails_when_the_program_is_another_build),

@@ -87,6 +87,11 @@ static void expect_printed(mp_target_fn target) {
     assert_string_equal(text, "parent child");
 }
 
+static void test_stdout_is_flushed_once(void **state) {
+    (void)state;
+    expect_printed(print_word);
+}
+
 static void test_child_ends_while_a_thread_of_it_reads(void **state) {
     (void)state;
     expect_printed(print_word_while_a_thread_reads);
@@ -164,7 +169,8 @@ static void test_what_a_child_leaves_in_a_file_is_written_once(void **state) {
     unlink(path);
 }
 
-MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_child_ends_while_a_thread_of_it_reads),
+MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_stdout_is_flushed_once),
+                 MPT_EACH_METHOD(test_child_ends_while_a_thread_of_it_reads),
                  MPT_EACH_METHOD(test_child_starts_while_a_thread_of_the_parent_reads),
                  MPT_EACH_METHOD(test_child_starts_while_a_thread_keeps_stdout),
                  MPT_EACH_METHOD(test_what_a_child_leaves_in_a_file_is_written_once))
