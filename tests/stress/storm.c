@@ -4,6 +4,7 @@
 
 #include <execinfo.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,10 +23,16 @@ const char *const storm_operation_names[OP_COUNT] = {STORM_OPERATIONS(STORM_TEXT
 
 enum { FAILED = 97, STUCK_SECONDS = 8, ROUND_MICROSECONDS = 4000 };
 
-static struct storm *known_storm; /* for storm_fail */
+static struct storm *_Atomic known_storm; /* for storm_fail */
 static const int bad_signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE};
 static struct storm_self root;
 static mp_process *occupants[SEAT_MAX];
+static struct {
+    pthread_t id;
+    bool is_running;
+    _Atomic bool has_ended;
+    struct storm_order order;
+} threads[SEAT_MAX]; /* the occupants when the method is thread */
 static double limit_seconds = STUCK_SECONDS;
 static unsigned kills_per_second = 100;
 
@@ -98,7 +105,30 @@ void storm_bury(struct storm *storm, unsigned number) {
         atomic_fetch_add(&storm->deaths[operation][atomic_load(&seat->lane_in_hand)], 1);
 }
 
-static void start_worker(struct storm *storm, unsigned seat) {
+static void *run_thread(void *arg) {
+    unsigned seat = (unsigned)(uintptr_t)arg;
+    STORM_CHECK(storm_worker(&threads[seat].order, sizeof threads[seat].order) == 7);
+    atomic_store(&threads[seat].has_ended, true);
+    return NULL;
+}
+
+/* true: nobody sits there now. */
+static bool reap_thread(unsigned seat) {
+    if (threads[seat].is_running && atomic_load(&threads[seat].has_ended)) {
+        STORM_CHECK(pthread_join(threads[seat].id, NULL) == 0);
+        threads[seat].is_running = false;
+    }
+    return !threads[seat].is_running;
+}
+
+static void start_thread(struct storm *storm, unsigned seat) {
+    threads[seat].order = (struct storm_order){storm, seat, false};
+    threads[seat].is_running = true;
+    atomic_store(&threads[seat].has_ended, false);
+    STORM_CHECK(pthread_create(&threads[seat].id, NULL, run_thread, (void *)(uintptr_t)seat) == 0);
+}
+
+static void start_process(struct storm *storm, unsigned seat) {
     mp_connection *both[] = {storm->ends[0], storm->ends[1], NULL};
     struct storm_order order = {storm, seat, false};
     mp_process_options options = {
@@ -114,8 +144,7 @@ static void start_worker(struct storm *storm, unsigned seat) {
     storm_end(&root);
 }
 
-/* true: nobody sits there now. */
-static bool reap(struct storm *storm, unsigned seat) {
+static bool reap_process(struct storm *storm, unsigned seat) {
     int code;
     if (!occupants[seat])
         return true;
@@ -132,6 +161,17 @@ static bool reap(struct storm *storm, unsigned seat) {
     }
     storm_end(&root);
     return joined == 0;
+}
+
+static bool reap(struct storm *storm, unsigned seat) {
+    return storm->method == MP_THREAD ? reap_thread(seat) : reap_process(storm, seat);
+}
+
+static void start_worker(struct storm *storm, unsigned seat) {
+    if (storm->method == MP_THREAD)
+        start_thread(storm, seat);
+    else
+        start_process(storm, seat);
 }
 
 /* Whoever waits for ever for something that the dead had in hand is given it. */
@@ -185,7 +225,8 @@ static void check_heap(void) {
 
 static void rage(struct storm *storm) {
     mp__time end = mp__now() + (mp__time)storm->seconds * MP__SECOND;
-    storm_killer_start(storm, kills_per_second);
+    if (storm->method != MP_THREAD)
+        storm_killer_start(storm, kills_per_second);
     while (mp__now() < end && !atomic_load(&storm->failed)) {
         for (unsigned seat = 1; seat <= storm->workers; seat++)
             if (reap(storm, seat))
@@ -194,7 +235,8 @@ static void rage(struct storm *storm) {
         check_heap();
         usleep((useconds_t)storm_random(&root, ROUND_MICROSECONDS));
     }
-    storm_killer_end();
+    if (storm->method != MP_THREAD)
+        storm_killer_end();
 }
 
 static void calm_down(struct storm *storm) {

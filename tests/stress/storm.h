@@ -6,6 +6,9 @@
  *     watchdog    a thread of the root: looks how long each seat has been in its operation
  *     killer      another one
  *
+ * With the method thread all of them are threads of one process and nobody is killed: for
+ * ThreadSanitizer, which sees what they do to the same memory.
+ *
  * A seat outlives its occupants. Before an operation its occupant writes there which one, after it
  * clears that: so that at a death it is known what may be missing. */
 #ifndef STORM_H

@@ -8,7 +8,7 @@
 #include "os/child.h"
 #include "storm.h"
 
-enum { POOL_ITEMS = 60, HELPER_OPERATIONS = 300 };
+enum { POOL_ITEMS = 60, HELPER_OPERATIONS = 300, THREAD_OPERATIONS = 3000 };
 
 /* Its seat's last occupant may be a daemon whose parent was killed just now. */
 static void await_empty_seat(struct storm *storm, unsigned seat) {
@@ -27,7 +27,9 @@ int storm_worker(void *argument, size_t size) {
     if (!storm_take_seat(self, order.storm, order.seat))
         return 7;
     self->is_helper = order.is_helper;
-    unsigned left = order.is_helper ? HELPER_OPERATIONS : UINT32_MAX;
+    unsigned left = order.is_helper                    ? HELPER_OPERATIONS
+                    : order.storm->method == MP_THREAD ? THREAD_OPERATIONS
+                                                       : UINT32_MAX;
     while (!atomic_load(&order.storm->stop) && left-- > 0)
         storm_work(self);
     storm_leave_seat(self);
@@ -78,7 +80,7 @@ void storm_work_process(struct storm_self *self) {
     storm_end(self);
 }
 
-/* Every 17th item kills its worker, the storm kills some more. */
+/* Every 17th item kills its worker, unless that is a thread; the storm kills some more. */
 static int cube(const void *item, void *result, void *state) {
     uint64_t number = *(const uint64_t *)item;
     (void)state;
@@ -100,8 +102,10 @@ void storm_work_pool(struct storm_self *self) {
     mp_pool *pool;
     uint64_t items[POOL_ITEMS], results[POOL_ITEMS];
     int codes[POOL_ITEMS];
-    for (unsigned i = 0; i < POOL_ITEMS; i++)
+    for (unsigned i = 0; i < POOL_ITEMS; i++) {
         items[i] = storm_random(self, 1000);
+        items[i] -= self->storm->method == MP_THREAD && items[i] % 17 == 16;
+    }
     storm_begin(self, OP_POOL);
     mp_pool_options options = {.processes = 2};
     int code = mp_pool_new(&pool, mp_get_context(self->storm->method), &options);

@@ -222,7 +222,8 @@ void storm_work(struct storm_self *self) {
         work_barrier, work_value, work_message,   work_message,   work_message,
         work_message, work_heap,  work_heap,      make_and_free};
     size_t count = sizeof table / sizeof table[0];
-    if (!self->is_helper && !self->has_helper && storm_random(self, 400) == 0)
+    bool may_help = !self->is_helper && !self->has_helper && self->storm->method != MP_THREAD;
+    if (may_help && storm_random(self, 400) == 0)
         storm_work_process(self);
     else if (!self->is_helper && storm_random(self, 2000) == 0)
         storm_work_pool(self);
