@@ -1,10 +1,10 @@
 /* Sleeping in a family whose members may die.
  * SPDX-License-Identifier: MIT
  *
- * Short sleeps are plain ones. Who has slept for a millisecond in vain watches the others from then
- * on: it sleeps on the words of their lives too, of which the kernel wakes one sleeper at a death.
- * That one recovers the dead and tells all who watch, so that each looks again at what it waits
- * for. A newcomer to the family is told to one of them, who then watches it as well.
+ * Short sleeps are plain ones. Who has slept for a millisecond in vain watches its neighbours from
+ * then on: it sleeps on the words of their lives too, of which the kernel wakes one sleeper at a
+ * death. That one recovers the dead and tells all who watch, so that each looks again at what it
+ * waits for. A newcomer to the family is told to one of them, who then watches it as well.
  *
  * Where the kernel cannot wait for several words at once nobody watches: sleepers look round every
  * 0.1 s. Where it can they do so every 0.8 s at least, since a wake-up may die with its sender, or
