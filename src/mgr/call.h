@@ -33,10 +33,10 @@ struct mp__invocation {
     bool is_over;              /* out: the client has gone, or the server ends: no reply */
     bool is_rejected;          /* out: the exception is about the request: #TRACEBACK */
     void (*undo)(
-        struct mp__invocation *call); /* the result did not reach the client; NULL: nothing */
+        struct mp__invocation *call);   /* the result did not reach the client; NULL: nothing */
     mp_object *undo_object;             /* for it; freed afterwards */
     struct mp__referent *undo_referent; /* for it; held until then */
-    pthread_mutex_t *guard;           /* released when the reply is written; NULL: none */
+    pthread_mutex_t *guard;             /* released when the reply is written; NULL: none */
 };
 
 /* Raise module.name(text), or with an object for argument (taken over; NULL: none). NULL. */

@@ -19,7 +19,6 @@
 #include "mp/connection.h"
 #include "mp/listener.h"
 #include "mp/pickle.h"
-#include "proc/current.h"
 #include "proc/exit.h"
 #include "shm/function.h"
 
@@ -96,7 +95,7 @@ static void serve(struct mp_manager *manager, mp_connection *connection) {
     if (code < 0)
         return;
     mp__log(MP_LOG_INFO, "manager serving at '%s'", mp_listener_address(server->listener));
-    if (mp__server_run(server, mp__current_parent_sentinel(), LAST_SECONDS))
+    if (mp__server_run(server, true, LAST_SECONDS))
         mp__server_free(server);
     else
         mp__server_close(server);
@@ -301,7 +300,7 @@ int mp_manager_serve_forever(mp_manager *manager) {
     manager->server = server;
     manager->state = MP__MANAGER_SERVING;
     pthread_mutex_unlock(&manager->mutex);
-    (void)mp__server_run(server, -1, MP_FOREVER);
+    (void)mp__server_run(server, false, MP_FOREVER);
     pthread_mutex_lock(&manager->mutex);
     manager->server = NULL;
     manager->state = MP__MANAGER_SHUTDOWN;

@@ -13,7 +13,9 @@
 #include "mgr/call.h"
 #include "mgr/session.h"
 #include "mp/connection.h"
+#include "mp/process.h"
 #include "os/descriptor.h"
+#include "proc/current.h"
 
 enum { BACKLOG = 128, TICK_MS = 1000, TROUBLE_MS = 20, FIXED_COUNT = 3, ADDRESS_MAX = 300 };
 
@@ -161,7 +163,6 @@ static bool serve_turn(struct mp__server *server, int parent) {
     }
     int ready = poll(list, (nfds_t)count, TICK_MS);
     bool has_client = ready > 0 && list[0].revents, is_woken = ready > 0 && list[1].revents;
-    bool is_orphan = ready > 0 && list[2].revents;
     bool only_client = has_client && ready == 1;
     free(list);
     if (is_woken)
@@ -174,7 +175,7 @@ static bool serve_turn(struct mp__server *server, int parent) {
     mp__sessions_join(server);
     if (has_client)
         accept_one(server);
-    return !is_orphan && !atomic_load(&server->is_stopping);
+    return !atomic_load(&server->is_stopping);
 }
 
 /* All sessions are cut, those that wait are woken. */
@@ -197,8 +198,14 @@ static bool end_sessions(struct mp__server *server, double patience) {
     return is_empty;
 }
 
-bool mp__server_run(struct mp__server *server, int parent, double patience) {
-    while (serve_turn(server, parent))
+/* Asked each turn: the parent may have ended before there was a descriptor to watch. */
+static bool is_orphan(bool is_child) {
+    return is_child && !mp_process_is_alive(mp_parent_process());
+}
+
+bool mp__server_run(struct mp__server *server, bool is_child, double patience) {
+    int parent = is_child ? mp__current_parent_sentinel() : -1;
+    while (!is_orphan(is_child) && serve_turn(server, parent))
         continue;
     atomic_store(&server->is_stopping, true);
     return end_sessions(server, patience);

@@ -47,9 +47,9 @@ struct mp__server {
 
 /* Begin to listen. The manager stays for as long as the server. 0 or a code. */
 int mp__server_new(struct mp__server **out, const struct mp_manager *manager);
-/* Serve until stopped or, when `parent` >= 0, that descriptor is readable. Afterwards no session is
- * left, or, with `patience` seconds for them, false is given: the server may not be freed. */
-bool mp__server_run(struct mp__server *server, int parent, double patience);
+/* Serve until stopped or, with is_child, until the parent process has ended. Afterwards no session
+ * is left, or, with `patience` seconds for them, false is given: the server may not be freed. */
+bool mp__server_run(struct mp__server *server, bool is_child, double patience);
 void mp__server_stop(struct mp__server *server); /* any thread; without the mutex or with it */
 void mp__server_wake(struct mp__server *server); /* look again who is to be watched */
 void mp__server_free(struct mp__server *server);
