@@ -20,8 +20,10 @@
 #include "os/descriptor.h"
 #include "proc/forkserver.h"
 #include "reg/recover.h"
+#include "sync/spin.h"
 
 #define CODE_SLICE (MP__SECOND / 50) /* between looks at the server that should write a code */
+#define ENDING_LOOKS 200             /* at a child that has written its code: some 100 us */
 #define RECOVERY_SLICE \
     (MP__SECOND / 50) /* that we wait for another recovery, which may be stopped */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
@@ -222,8 +224,31 @@ static mp__time earlier(mp__time a, mp__time b) {
     return a < b ? a : b;
 }
 
+static struct mp__launch launch_of(struct child *child) {
+    lock();
+    struct mp__launch launch = child->launch;
+    unlock();
+    return launch;
+}
+
+/* One that has written its code is gone before a sleeper could wake up. */
+static void spin_for_end(struct child *child) {
+    struct mp__launch launch = launch_of(child);
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_CHILD);
+    bool is_ending = false;
+    int code;
+    while (launch.shared && !(is_ending = mp__launch_code(launch, &code)) && mp__spin_yield(&spin))
+        continue;
+    mp__spin_end(&spin, is_ending);
+    for (int looks = mp__cpu_is_alone() ? 0 : ENDING_LOOKS; is_ending && looks > 0; looks--)
+        if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) != 0)
+            return;
+}
+
 /* The sentinel first, then, for a child that was killed, the server's word on it. */
 int mp__children_join(struct child *child, mp__time deadline) {
+    if (deadline > 0)
+        spin_for_end(child);
     for (;;) {
         int ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, deadline);
         if (mp__children_collect(child))
@@ -233,9 +258,7 @@ int mp__children_join(struct child *child, mp__time deadline) {
         if (deadline <= mp__now())
             return mp__fail(MP_ETIMEDOUT, "mp_process_join: the process '%s' (%d) still runs",
                             mp__process_title(child->process), (int)child->pid);
-        lock();
-        struct mp__launch launch = child->launch;
-        unlock();
+        struct mp__launch launch = launch_of(child);
         if (ready > 0 && child->server)
             mp__forkserver_call();
         if (ready > 0 && launch.shared)

@@ -20,6 +20,7 @@
 #include "proc/exit.h"
 #include "proc/forkserver.h"
 #include "shm/arena.h"
+#include "sync/spin.h"
 
 #define SLICE_FIRST \
     (MP__SECOND / 1000)              /* first sleep between looks at a child that may have died */
@@ -210,10 +211,20 @@ static bool has_answered(enum mp__launch_state state) {
     return state == MP__LAUNCH_RUNS || state == MP__LAUNCH_FAILED;
 }
 
+/* A spare child answers sooner than a sleeper wakes up. */
+static void spin_for_answer(const struct child *child) {
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_CHILD);
+    while (!has_answered(mp__launch_state(child->launch)) && mp__spin_yield(&spin))
+        continue;
+    mp__spin_end(&spin, has_answered(mp__launch_state(child->launch)));
+}
+
 /* Wait until the child says that it runs, or that it cannot; or dies, or is silent for too long. */
 static enum mp__launch_state await_answer(struct child *child) {
     mp__time limit = mp__now() + ANSWER_LIMIT;
     mp__time slice = SLICE_FIRST;
+    if (child->server)
+        spin_for_answer(child);
     for (;;) {
         enum mp__launch_state state = mp__launch_state(child->launch);
         if (has_answered(state))

@@ -9,12 +9,13 @@ static const struct {
     unsigned try_every; /* times: then the longest is tried although it does not pay */
 } kinds[] = {[MP__SPIN_LOCK] = {1000, 8, 128, 16},
              [MP__SPIN_EVENT] = {2000, 1, 1, 64},
+             [MP__SPIN_CHILD] = {1000, 8, 8, 16},
              [MP__SPIN_GATHER] = {32, 1, 1, 64}};
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned char doubt; /* how often it did not pay lately; pauses are halved for each */
     unsigned char turn;  /* counts begins, to try the full length again now and then */
-} learned[3];
+} learned[sizeof kinds / sizeof kinds[0]];
 
 struct mp__spin mp__spin_begin(enum mp__spin_kind kind) {
     bool is_trial = ++learned[kind].turn % kinds[kind].try_every == 0;

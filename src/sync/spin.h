@@ -16,6 +16,7 @@
 #ifndef MP__SYNC_SPIN_H
 #define MP__SYNC_SPIN_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 #include "os/cpu.h"
@@ -23,6 +24,7 @@
 enum mp__spin_kind {
     MP__SPIN_LOCK,  /* looks ever more seldom: each look takes the line away from who holds it */
     MP__SPIN_EVENT, /* sees at once what happens */
+    MP__SPIN_CHILD, /* for a child that begins or ends; lets others run */
     MP__SPIN_GATHER /* looks at nothing: several things are to be seen at once afterwards */
 };
 
@@ -46,6 +48,11 @@ static inline bool mp__spin_once(struct mp__spin *spin) {
     if (spin->step < spin->longest_step)
         spin->step *= 2;
     return true;
+}
+
+/* The same, and let others run, among whom may be the one that we wait for. */
+static inline bool mp__spin_yield(struct mp__spin *spin) {
+    return mp__spin_once(spin) && sched_yield() == 0;
 }
 
 #endif
