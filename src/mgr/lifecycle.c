@@ -173,6 +173,8 @@ static int await_report(struct mp_manager *manager, mp_connection *connection) {
     if (code == MP_EEOF || code == MP_ETIMEDOUT)
         return mp__fail(MP_EWORKER, "mp_manager_start: the server's process ended before it "
                                     "listened");
+    if (code == 0) /* its end is freed here: it must have let go of it */
+        (void)mp_connection_poll(connection, MP_FOREVER);
     if (code == 0)
         code = mp_object_parse(message, "(is)", &result, &text);
     if (code == 0 && result < 0)
