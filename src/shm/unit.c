@@ -16,7 +16,7 @@
 #define BIN_LOOK \
     8 /* runs tried in a bin that may hold too short ones, before a bin of longer ones */
 #define TRIM_UNITS \
-    4096 /* memory of free runs that is kept for reuse, beside an eighth of what is used */
+    4096 /* memory of free runs that is kept for reuse, beside half of what is used */
 
 struct mp__heap_place mp__heap_place;
 
@@ -249,7 +249,7 @@ void mp__run_count(int64_t units) {
 }
 
 bool mp__units_are_dirty(void) {
-    return mp__memory_is_returnable() && heap()->dirty_units > TRIM_UNITS + heap()->used_units / 8;
+    return mp__memory_is_returnable() && heap()->dirty_units > TRIM_UNITS + heap()->used_units / 2;
 }
 
 /* A free run with memory, the longest ones first. */
