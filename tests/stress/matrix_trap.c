@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@ static struct {
     enum trap_mode mode;
     const char *point;
     const char *file; /* exists once somebody was caught; its text is his pid */
-    const char *seen[SEEN_MAX];
-    unsigned seen_count;
+    _Atomic(const char *)
+        seen[SEEN_MAX]; /* points noted by this process's threads; NULL: no more */
 } trap;
 
 static struct {
@@ -25,13 +26,21 @@ static struct {
     const char *file;  /* as above */
 } second;
 
+static bool is_new(const char *name) {
+    for (unsigned i = 0; i < SEEN_MAX; i++) {
+        const char *seen = atomic_load(&trap.seen[i]);
+        if (!seen && atomic_compare_exchange_strong(&trap.seen[i], &seen, name))
+            return true;
+        if (seen == name || strcmp(seen, name) == 0)
+            return false;
+    }
+    return true;
+}
+
 static void note_once(const char *name) {
     char line[128];
-    for (unsigned i = 0; i < trap.seen_count; i++)
-        if (trap.seen[i] == name || strcmp(trap.seen[i], name) == 0)
-            return;
-    if (trap.seen_count < SEEN_MAX)
-        trap.seen[trap.seen_count++] = name;
+    if (!is_new(name))
+        return;
     int size = snprintf(line, sizeof line, "%s\n", name);
     int file = open(trap.file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     if (file >= 0 && write(file, line, (size_t)size) != size)
