@@ -92,7 +92,8 @@ int mp_proxy_getvalue(mp_proxy *proxy, mp_object **out);
 int mp_proxy_copy(mp_proxy **out, const mp_proxy *proxy);
 
 /* Give the reference back; the object goes with the last one. NULL and what is no proxy: nothing.
- *   blocks   a Python manager: until it has heard it */
+ *   blocks   with a Python manager until it has heard it; 20 seconds at most when it cannot be
+ *            reached */
 void mp_proxy_free(mp_proxy *proxy);
 
 /* Write what the object prints as there / what the proxy is: "<ListProxy object, typeid 'list' at

@@ -295,6 +295,16 @@ static int ask_once(const struct mp__site *site, const mp_object *request, mp_ob
     return code;
 }
 
+bool mp__link_is_up(const char *address) {
+    lock_lists();
+    const struct peer *peer = find_peer_locked(address);
+    bool is_up = peer && peer->anchor >= 0;
+    for (struct channel *channel = all_channels; channel && !is_up; channel = channel->after_all)
+        is_up = channel->peer == peer;
+    unlock_lists();
+    return is_up;
+}
+
 int mp__link_counts(const struct mp__site *site) {
     struct channel *channel;
     int code = find_channel(&channel, site);

@@ -17,6 +17,7 @@ struct part {
     struct part *next;
     const struct proxy_shared *proxy;
     uint64_t serial; /* of the proxy; when it has another one it was freed */
+    bool is_counted; /* the manager gives our reference back when we end; else it is the proxy's */
     char *address;   /* behind ident; of the manager */
     char ident[];    /* of the object there */
 };
@@ -93,18 +94,20 @@ void mp__part_return(const struct mp__site *site, const char *ident) {
 
 /* Python's manager has given its one reference to who freed the proxy. */
 static void look_round(const struct mp__site *site) {
+    if (!mp__link_is_up(site->address))
+        return;
     lock_parts();
     struct part *freed = take_freed_locked(site->address);
     unlock_parts();
     for (struct part *part = freed; part; part = part->next) {
-        if (mp__link_counts(site) == 1)
+        if (part->is_counted)
             mp__part_return(site, part->ident);
         mp__link_release(part->address);
     }
     free_parts(freed);
 }
 
-static struct part *make_part(const struct proxy_shared *proxy) {
+static struct part *make_part(const struct proxy_shared *proxy, bool is_counted) {
     const char *address = mp__proxy_part(proxy, MP__PROXY_ADDRESS);
     const char *ident = mp__proxy_part(proxy, MP__PROXY_IDENT);
     size_t ident_size = strlen(ident) + 1, address_size = strlen(address) + 1;
@@ -113,6 +116,7 @@ static struct part *make_part(const struct proxy_shared *proxy) {
         return NULL;
     part->proxy = proxy;
     part->serial = proxy->serial;
+    part->is_counted = is_counted;
     part->address = part->ident + ident_size;
     memcpy(part->ident, ident, ident_size);
     memcpy(part->address, address, address_size);
@@ -120,8 +124,8 @@ static struct part *make_part(const struct proxy_shared *proxy) {
 }
 
 /* 1: added; 0: another thread was faster. */
-static int add_part(const struct proxy_shared *proxy) {
-    struct part *part = make_part(proxy);
+static int add_part(const struct proxy_shared *proxy, bool is_counted) {
+    struct part *part = make_part(proxy, is_counted);
     if (!part || mp__link_hold(part->address) < 0) {
         free(part);
         return mp__fail(-ENOMEM, "no memory to note that a proxy is used");
@@ -143,7 +147,9 @@ static int add_part(const struct proxy_shared *proxy) {
 int mp__part_add(const struct proxy_shared *proxy) {
     struct mp__site site = mp__proxy_site(proxy);
     pthread_once(&once, watch_forks);
-    int code = add_part(proxy);
+    int code = mp__link_counts(&site);
+    if (code >= 0)
+        code = add_part(proxy, code == 1);
     if (code > 0)
         look_round(&site);
     return code < 0 ? code : 0;
@@ -167,7 +173,7 @@ static int take_part(const struct proxy_shared *proxy) {
     int code = does_count == 1 ? mp__part_refer(&site, ident) : does_count;
     if (code < 0)
         return code;
-    code = add_part(proxy);
+    code = add_part(proxy, does_count);
     if (code != 1 && does_count)
         mp__part_return(&site, ident);
     look_round(&site);
@@ -182,7 +188,8 @@ int mp__part_take(const struct proxy_shared *proxy) {
     return is_known ? 0 : take_part(proxy);
 }
 
-/* The one reference at Python's manager goes with the proxy, whoever frees it. */
+/* The one reference at Python's manager goes with the proxy, whoever frees it. Ours may have gone
+ * before. */
 void mp__part_drop(const struct proxy_shared *proxy) {
     struct mp__site site = mp__proxy_site(proxy);
     pthread_once(&once, watch_forks);
@@ -191,7 +198,9 @@ void mp__part_drop(const struct proxy_shared *proxy) {
     if (part)
         *place = part->next;
     unlock_parts();
-    if (part || mp__link_counts(&site) == 0)
+    bool is_ours =
+        part ? !part->is_counted || mp__link_is_up(site.address) : mp__link_counts(&site) == 0;
+    if (is_ours)
         mp__part_return(&site, mp__proxy_part(proxy, MP__PROXY_IDENT));
     look_round(&site);
     if (part)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy_checks.h"
+#include "mp/process.h"
 #include "python.h"
 
 static struct {
@@ -162,6 +163,31 @@ static void check_refusals(const char *python) {
     unlink(peer.address + 5);
 }
 
+static int append_number(void *arg, size_t size) {
+    (void)size;
+    MPT_OK(mp_proxy_list_append(*(mp_proxy **)arg, mp_integer_new(5)));
+    return 0;
+}
+
+static void check_child(const char *python) {
+    mp_process *child;
+    mp_proxy *list;
+    mp_object *got;
+    begin(python);
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    mp_process_options options = {.target = append_number, .arg = &list, .arg_size = sizeof list};
+    MPT_OK(mp_process_new(&child, mpt_context(), &options));
+    MPT_OK(mp_process_start(child));
+    MPT_OK(mp_process_join(child, 50));
+    MPT_OK(mp_process_close(child));
+    MPT_OK(mp_proxy_getvalue(list, &got));
+    expect(got, "[5]");
+    MPT_CODE(mp_manager_number_of_objects(manager), 1);
+    mp_proxy_free(list);
+    MPT_CODE(mp_manager_number_of_objects(manager), 0);
+    end();
+}
+
 #define WITH_EACH_PYTHON(name, check) \
     static void name(void **state) {  \
         (void)state;                  \
@@ -183,6 +209,7 @@ WITH_EACH_PYTHON(test_locks_belong_to_the_thread, check_locks)
 WITH_EACH_PYTHON(test_semaphores_count, check_semaphores)
 WITH_EACH_PYTHON(test_conditions_need_their_lock, check_condition)
 WITH_EACH_PYTHON(test_events_and_barriers_wait, check_event_and_barrier)
+WITH_EACH_PYTHON(test_children_use_their_parents_proxies, check_child)
 WITH_EACH_PYTHON(test_pools_work, check_pool)
 WITH_EACH_PYTHON(test_proxies_go_into_proxies, check_nested)
 WITH_EACH_PYTHON(test_registered_types_are_found, check_registered)
@@ -193,15 +220,18 @@ WITH_EACH_PYTHON(test_proxies_go_over_tcp, check_tcp)
 WITH_EACH_PYTHON(test_large_values_travel, check_large)
 WITH_EACH_PYTHON(test_wrong_keys_and_dead_servers_are_told, check_refusals)
 
-MPT_MAIN(MPT_CASE(test_lists_are_changed), MPT_CASE(test_lists_answer),
-         MPT_CASE(test_lists_refuse_as_python_does), MPT_CASE(test_any_method_can_be_called),
-         MPT_CASE(test_a_proxy_says_what_it_is), MPT_CASE(test_dicts_are_changed),
-         MPT_CASE(test_dicts_answer_and_refuse), MPT_CASE(test_queues_pass_objects),
-         MPT_CASE(test_joinable_queues_count), MPT_CASE(test_namespaces_and_values_hold_objects),
-         MPT_CASE(test_arrays_hold_numbers), MPT_CASE(test_locks_belong_to_the_thread),
-         MPT_CASE(test_semaphores_count), MPT_CASE(test_conditions_need_their_lock),
-         MPT_CASE(test_events_and_barriers_wait), MPT_CASE(test_pools_work),
-         MPT_CASE(test_proxies_go_into_proxies), MPT_CASE(test_registered_types_are_found),
-         MPT_CASE(test_exceptions_become_codes), MPT_CASE(test_arguments_arrive),
-         MPT_CASE(test_objects_go_with_the_last_proxy), MPT_CASE(test_proxies_go_over_tcp),
-         MPT_CASE(test_large_values_travel), MPT_CASE(test_wrong_keys_and_dead_servers_are_told))
+MPT_PROCESS_MAIN(MPT_CASE(test_lists_are_changed), MPT_CASE(test_lists_answer),
+                 MPT_CASE(test_lists_refuse_as_python_does),
+                 MPT_CASE(test_any_method_can_be_called), MPT_CASE(test_a_proxy_says_what_it_is),
+                 MPT_CASE(test_dicts_are_changed), MPT_CASE(test_dicts_answer_and_refuse),
+                 MPT_CASE(test_queues_pass_objects), MPT_CASE(test_joinable_queues_count),
+                 MPT_CASE(test_namespaces_and_values_hold_objects),
+                 MPT_CASE(test_arrays_hold_numbers), MPT_CASE(test_locks_belong_to_the_thread),
+                 MPT_CASE(test_semaphores_count), MPT_CASE(test_conditions_need_their_lock),
+                 MPT_CASE(test_events_and_barriers_wait),
+                 MPT_EACH_METHOD(test_children_use_their_parents_proxies),
+                 MPT_CASE(test_pools_work), MPT_CASE(test_proxies_go_into_proxies),
+                 MPT_CASE(test_registered_types_are_found), MPT_CASE(test_exceptions_become_codes),
+                 MPT_CASE(test_arguments_arrive), MPT_CASE(test_objects_go_with_the_last_proxy),
+                 MPT_CASE(test_proxies_go_over_tcp), MPT_CASE(test_large_values_travel),
+                 MPT_CASE(test_wrong_keys_and_dead_servers_are_told))
