@@ -336,6 +336,7 @@ int mp__current_adopt(const struct mp__stranger *stranger) {
     struct process_shared *self = mp__current(), *parent = &current.parent;
     if (!self)
         return -ENOMEM;
+    self->is_daemon = stranger->is_daemon;
     int code = mp_process_set_name((mp_process *)self, stranger->name);
     if (code == 0)
         code = mp__process_set_part(self, MP__PART_IDENTITY, stranger->identity,
@@ -345,7 +346,6 @@ int mp__current_adopt(const struct mp__stranger *stranger) {
                                     strlen(stranger->parent_name));
     if (code < 0)
         return mp__fail(code, "the handles of this process and its parent");
-    self->is_daemon = stranger->is_daemon;
     current.sentinel.fd = stranger->sentinel;
     atomic_store(&parent->pid, (int32_t)stranger->parent_pid);
     atomic_store(&parent->phase, MP__PROCESS_STARTED);
