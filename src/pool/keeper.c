@@ -213,8 +213,10 @@ static void wait_for_event(struct pool_local *local, int tick) {
     if (poll(local->polls, count + 1, tick) <= 0)
         return;
     for (uint32_t i = 0; i < count; i++)
-        if (polls[i].revents)
+        if (polls[i].revents) {
             mp__stats_see_end(local, i);
+            mp__process_await_code(local->seats[i].process);
+        }
     if (!(local->polls[0].revents & POLLIN))
         return;
     char bytes[64];

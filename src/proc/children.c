@@ -245,6 +245,14 @@ static void spin_for_end(struct child *child) {
             return;
 }
 
+void mp__children_await_code(struct child *child, mp__time deadline) {
+    struct mp__launch launch = launch_of(child);
+    if (child->server)
+        mp__forkserver_call();
+    if (launch.shared)
+        mp__launch_await_code(launch, deadline);
+}
+
 /* The sentinel first, then, for a child that was killed, the server's word on it. */
 int mp__children_join(struct child *child, mp__time deadline) {
     if (deadline > 0)
@@ -258,11 +266,8 @@ int mp__children_join(struct child *child, mp__time deadline) {
         if (deadline <= mp__now())
             return mp__fail(MP_ETIMEDOUT, "mp_process_join: the process '%s' (%d) still runs",
                             mp__process_title(child->process), (int)child->pid);
-        struct mp__launch launch = launch_of(child);
-        if (ready > 0 && child->server)
-            mp__forkserver_call();
-        if (ready > 0 && launch.shared)
-            mp__launch_await_code(launch, earlier(deadline, mp__now() + CODE_SLICE));
+        if (ready > 0)
+            mp__children_await_code(child, earlier(deadline, mp__now() + CODE_SLICE));
     }
 }
 

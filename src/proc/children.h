@@ -41,6 +41,8 @@ void mp__children_drop(struct child *child);
  */
 bool mp__children_collect(struct child *child);
 int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMEDOUT */
+/* Its sentinel says that it has ended: let the fork server say with what code, and wait for that. */
+void mp__children_await_code(struct child *child, mp__time deadline);
 int mp__children_signal(struct child *child, int signal);
 
 /* Collect the ended, when that is due: a start costs no more for many children. */

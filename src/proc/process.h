@@ -75,6 +75,8 @@ int mp__process_confirm(mp_process *process);
 /* Between the two: would confirm return at once? End one that does not come up; then confirm it. */
 bool mp__process_has_answered(const mp_process *process);
 void mp__process_kill_unconfirmed(mp_process *process);
+/* Its sentinel can be read: a moment for its exit code, which may come from the fork server. */
+void mp__process_await_code(mp_process *process);
 mp__member_ref
 mp__process_member(const mp_process *process); /* its slot in the registry; 0 before start */
 

@@ -280,6 +280,12 @@ void mp__process_kill_unconfirmed(mp_process *process) {
     (void)mp__children_signal(mp__process_of(process)->child, SIGKILL);
 }
 
+void mp__process_await_code(mp_process *process) {
+    struct child *child = mp__process_of(process)->child;
+    if (child->server)
+        mp__children_await_code(child, mp__now() + MP__SECOND / 100);
+}
+
 int mp__process_confirm(mp_process *process) {
     struct process_shared *shared = mp__process_of(process);
     struct child *child = shared->child;
