@@ -11,6 +11,7 @@ static const struct mp__class *const classes[] = {
     &mp__value_class,     &mp__array_class, &mp__queue_class,     &mp__joinable_queue_class,
     &mp__lock_class,      &mp__rlock_class, &mp__semaphore_class, &mp__bounded_semaphore_class,
     &mp__condition_class, &mp__event_class, &mp__barrier_class,   &mp__iterator_class,
+    &mp__pool_class,
 };
 
 const struct mp__class *mp__class_find(const char *name) {

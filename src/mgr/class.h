@@ -6,6 +6,8 @@
 #ifndef MP__MGR_CLASS_H
 #define MP__MGR_CLASS_H
 
+#include <stdbool.h>
+
 #include "mp/object.h"
 
 struct mp__invocation;
@@ -29,6 +31,7 @@ struct mp__class {
     /* A new referent with one hold; NULL: an exception. NULL function: clients make none. */
     struct mp__referent *(*create)(struct mp__invocation *call);
     void (*destroy)(struct mp__server *server, struct mp__referent *referent);
+    bool ends_unlocked;  /* destroy may take its time: it is called without the mutex */
     mp__method_fn value; /* the object itself; NULL: it cannot travel */
     mp__method_fn repr;  /* a str */
     /* The next of the objects in it that may be or hold proxies, for *cursor 0, 1...; NULL: no

@@ -41,30 +41,47 @@ static struct mp__referent *make_referent(struct mp__invocation *call, const cha
     return referent;
 }
 
-static struct mp__referent *find_single(struct mp__invocation *call) {
-    struct mp__server *server = call->server;
-    const struct mp__registered *registered = call->registered;
+static struct mp__single *find_single(const struct mp__server *server,
+                                      const struct mp__registered *registered) {
     struct mp__single *single = server->singles;
     while (single && single->registered != registered)
         single = single->next;
+    return single;
+}
+
+/* Making it may release the mutex: somebody else may have made it meanwhile. */
+static struct mp__single *make_single(struct mp__invocation *call) {
+    struct mp__server *server = call->server;
+    const struct mp__registered *registered = call->registered;
+    struct mp__referent *made = make_referent(call, registered->name);
+    struct mp__single *single = made ? find_single(server, registered) : NULL;
+    if (!made)
+        return NULL;
     if (!single) {
         single = calloc(1, sizeof *single);
-        struct mp__referent *made = single ? make_referent(call, registered->name) : NULL;
-        if (!made) {
-            free(single);
-            return NULL;
+        if (single) {
+            *single = (struct mp__single){server->singles, registered, made};
+            server->singles = single;
+            return single;
         }
-        *single = (struct mp__single){server->singles, registered, made};
-        server->singles = single;
     }
-    mp__referent_hold(server, single->referent);
-    return single->referent;
+    mp__referent_unhold(server, made);
+    return single;
+}
+
+static struct mp__referent *take_single(struct mp__invocation *call) {
+    struct mp__single *single = find_single(call->server, call->registered);
+    if (!single)
+        single = make_single(call);
+    if (single)
+        mp__referent_hold(call->server, single->referent);
+    return single ? single->referent : NULL;
 }
 
 struct mp__referent *mp__create(struct mp__invocation *call, const char *type_id) {
     call->registered = mp__registry_find(call->server->registry, type_id);
     bool is_single = call->registered && call->registered->type.is_single;
-    return is_single ? find_single(call) : make_referent(call, type_id);
+    return is_single ? take_single(call) : make_referent(call, type_id);
 }
 
 /* The first argument as a text; NULL: raised. */

@@ -305,15 +305,34 @@ static bool is_collection_due(const struct mp__referents *table, mp__time now) {
     return now - table->collected_at > MP__NESTED_GRACE;
 }
 
-void mp__referents_sweep(struct mp__server *server) {
+static void free_referent(struct mp__server *server, struct mp__referent *referent) {
+    free(referent->shares);
+    referent->class_->destroy(server, referent);
+}
+
+struct mp__referent *mp__referents_sweep(struct mp__server *server) {
     struct mp__referents *table = &server->referents;
+    struct mp__referent *left = NULL;
     if (table->nested_idle > 0 && is_collection_due(table, mp__now()))
         mp__referents_collect(server, mp__now());
     while (table->dying) {
         struct mp__referent *referent = table->dying;
         table->dying = referent->next;
-        free(referent->shares);
-        referent->class_->destroy(server, referent);
+        if (referent->class_->ends_unlocked) {
+            referent->next = left;
+            left = referent;
+        } else {
+            free_referent(server, referent);
+        }
+    }
+    return left;
+}
+
+void mp__referents_free(struct mp__server *server, struct mp__referent *list) {
+    while (list) {
+        struct mp__referent *referent = list;
+        list = referent->next;
+        free_referent(server, referent);
     }
 }
 
@@ -327,7 +346,7 @@ void mp__referents_fini(struct mp__server *server) {
             end_referent(table, referent);
         }
     table->nested_idle = 0;
-    mp__referents_sweep(server);
+    mp__referents_free(server, mp__referents_sweep(server));
     free(table->buckets);
     mp__owners_fini(server);
 }

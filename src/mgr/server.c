@@ -24,8 +24,9 @@ void mp__server_lock(struct mp__server *server) {
 }
 
 void mp__server_unlock(struct mp__server *server) {
-    mp__referents_sweep(server);
+    struct mp__referent *left = mp__referents_sweep(server);
     pthread_mutex_unlock(&server->mutex);
+    mp__referents_free(server, left);
 }
 
 void mp__server_wake(struct mp__server *server) {

@@ -188,6 +188,7 @@ const struct mp__class mp__user_class = {
     .proxy_name = "AutoProxy",
     .create = mp__user_create,
     .destroy = destroy_user,
+    .ends_unlocked = true,
     .repr = repr_user,
 };
 
