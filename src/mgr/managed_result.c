@@ -167,22 +167,28 @@ static mp_object *ready(struct mp__invocation *call) {
     return mp__call_bind_none(call) ? mp_bool_new(is_ready(result_of(call))) : NULL;
 }
 
+#define RESULT_FORMAT "<multiprocessing.pool.%s object at 0x%llx>"
+
+static const char *class_name(const struct mp__invocation *call) {
+    return result_of(call)->is_map ? "MapResult" : "ApplyResult";
+}
+
+static mp_object *repr(struct mp__invocation *call) {
+    return mp__str_format(RESULT_FORMAT, class_name(call),
+                          (unsigned long long)call->referent->number);
+}
+
 static mp_object *successful(struct mp__invocation *call) {
     if (!mp__call_bind_none(call))
         return NULL;
     if (!is_ready(result_of(call)))
-        return mp__raise(call, "builtins", "ValueError", "the result is not ready");
+        return mp__raise(call, "builtins", "ValueError", RESULT_FORMAT " not ready",
+                         class_name(call), (unsigned long long)call->referent->number);
     mp_object *value = mp__result_get(call, call->referent, MP__NEVER);
     mp_object_free(value);
     mp_object_free(call->exception);
     call->exception = NULL;
     return mp_bool_new(value != NULL);
-}
-
-static mp_object *repr(struct mp__invocation *call) {
-    return mp__str_format("<multiprocessing.pool.%s object at 0x%llx>",
-                          result_of(call)->is_map ? "MapResult" : "ApplyResult",
-                          (unsigned long long)call->referent->number);
 }
 
 static const struct mp__method methods[] = {

@@ -7,6 +7,8 @@ import array
 import collections
 import datetime
 import decimal
+import math
+import operator
 import re
 import sys
 import threading
@@ -403,6 +405,48 @@ def nested(m, log):
     log("wrong arguments", m._create, "list", 1, 2, 3)
 
 
+def pools(m, log):
+    p = m.Pool(2)
+    log("apply", p.apply, math.isqrt, (4,))
+    log("apply fails", p.apply, operator.truediv, (1, 0))
+    log("apply of three", p.apply, operator.truediv, (1, 2, 3))
+    log("by keyword", p.apply, math.isqrt, kwds={"x": 4})
+    log("map", p.map, abs, range(-10, 0))
+    log("map nothing", p.map, abs, [])
+    log("map chunks", p.map, abs, list(range(-10, 0)), 3)
+    log("map fails", p.map, math.isqrt, [1, -1])
+    log("map of int", p.map, abs, 5)
+    log("starmap", p.starmap, operator.truediv, [(1, 2), [3, 4]])
+    log("starmap of ints", p.starmap, operator.truediv, [1])
+    r = p.map_async(abs, [-1, -2])
+    log("result", lambda: (r.get(), r.get(20), r.wait(), r.ready(), r.successful()))
+    r = p.apply_async(operator.truediv, (1, 0))
+    log("failed", lambda: (r.wait(20), r.ready(), r.successful()))
+    log("failure", r.get)
+    log("failure again", r.get, 1)
+    r = p.starmap_async(operator.truediv, [(1, 4)])
+    log("starmap_async", r.get)
+    i = p.imap(abs, [-1, -2, -3], 2)
+    log("imap", lambda: [next(i) for k in range(3)])
+    log("end", next, i)
+    i = p.imap(math.isqrt, [4, -1, 9])
+    log("imap", next, i)
+    log("imap fails", next, i)
+    log("imap goes on", next, i)
+    log("imap_unordered", lambda: sorted(p.imap_unordered(abs, [-1, -2])))
+    r = p.apply_async(time.sleep, (2,))
+    log("not ready", r.get, 0.01)
+    log("not ready", r.successful)
+    log("join", p.join)
+    p.close()
+    log("closed", lambda: p.apply(abs, (1,)))
+    p.terminate()
+    log("joined", p.join)
+    log("no process", m.Pool, 0)
+    with m.Pool(1) as q:
+        log("with", q.apply, abs, (-5,))
+
+
 def deep(m):
     first = m.list([0])
     for i in range(20):
@@ -422,7 +466,7 @@ def unknown_ident(m):
         proxy._id = ident
 
 
-GROUPS = {f.__name__: f for f in [lists, dicts, namespaces, queues, locks, conditions, nested]}
+GROUPS = {f.__name__: f for f in [lists, dicts, namespaces, queues, locks, conditions, nested, pools]}
 
 
 def parse(text):
