@@ -9,6 +9,7 @@
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/recover.h"
+#include "shm/heap.h"
 
 int mp__pool_lock(struct pool_shared *pool) {
     struct thread_shared *self = mp__self();
@@ -29,7 +30,35 @@ void mp__batch_init(struct batch_shared *batch, struct job_shared *job, uint64_t
     batch->end = end;
     batch->chunk = chunk;
     batch->chunk_count = (end - first) / chunk + ((end - first) % chunk != 0);
-    batch->claimed = batch->claimed_inline;
+}
+
+int mp__batch_make_table(struct batch_shared *batch, uint32_t seats) {
+    if (batch->chunk_count <= MP__POOL_FEW_CHUNKS)
+        return 0;
+    uint64_t stride = ((batch->chunk_count + 63) / 64 + 7) & ~UINT64_C(7);
+    batch->claimed = mp__heap_zalloc(seats * stride * sizeof *batch->claimed);
+    batch->claimed_stride = stride;
+    return batch->claimed ? 0 : -ENOMEM;
+}
+
+/* A seat's words have one writer: who sits there, or the keeper for a dead one. */
+void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk) {
+    uint64_t bit = UINT64_C(1) << chunk % 64;
+    if (!batch->claimed) {
+        atomic_fetch_or_explicit(&batch->few_claimed, bit, memory_order_release);
+        return;
+    }
+    _Atomic uint64_t *word = &batch->claimed[seat * batch->claimed_stride + chunk / 64];
+    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, old | bit, memory_order_release);
+}
+
+bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
+                          uint64_t chunk) {
+    uint64_t words = atomic_load(&batch->few_claimed);
+    for (uint32_t i = 0; batch->claimed && i < pool->worker_count; i++)
+        words |= atomic_load(&batch->claimed[i * batch->claimed_stride + chunk / 64]);
+    return words >> chunk % 64 & 1;
 }
 
 static void link_batch(struct pool_shared *pool, struct batch_shared *batch, bool at_front) {
@@ -107,7 +136,7 @@ bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch, u
     uint64_t first = mp__batch_chunk_first(batch, claimed);
     atomic_store_explicit(&worker->item, first << 1, memory_order_release);
     MP__POINT("pool.claim.recorded");
-    atomic_store_explicit(&batch->claimed[claimed], 1, memory_order_release);
+    mp__batch_mark(batch, worker->seat, claimed);
     MP__POINT("pool.claim.marked");
     *chunk = claimed;
     return true;

@@ -144,7 +144,7 @@ static void settle_chunk(struct death *death) {
     }
     uint64_t item = word >> 1, is_running = word & 1;
     uint64_t chunk = (item - batch->first) / batch->chunk;
-    atomic_store(&batch->claimed[chunk], 1);
+    mp__batch_mark(batch, death->record->seat, chunk);
     if (atomic_load(&batch->job->state) != MP__JOB_PENDING)
         return;
     if (is_running)
@@ -198,9 +198,9 @@ static void clear_record(struct worker_shared *record) {
 static bool identify(struct death *death) {
     mp_process *process = death->seat->process;
     death->pid = process ? mp_process_pid(process) : getpid();
-    return !process || (mp_process_exitcode(process, &death->code) == 0 &&
-                        mp__recover_member_until(mp__process_member(process),
-                                                 mp__now() + MP__SECOND / 50));
+    return !process ||
+           (mp_process_exitcode(process, &death->code) == 0 &&
+            mp__recover_member_until(mp__process_member(process), mp__now() + MP__SECOND / 50));
 }
 
 static void leave_seat(struct mp__seat *seat) {
@@ -239,7 +239,7 @@ static void sweep_batch(struct pool_local *local, struct batch_shared *batch) {
     struct death nobody = {.local = local};
     pthread_mutex_lock(&local->mutex);
     for (uint64_t chunk = 0; chunk < batch->chunk_count; chunk++)
-        if (!atomic_load(&batch->claimed[chunk]))
+        if (!mp__batch_is_claimed(local->shared, batch, chunk))
             push_leftover(&nobody, batch, mp__batch_chunk_first(batch, chunk),
                           mp__batch_chunk_end(batch, chunk), batch->attempt);
     atomic_store(&batch->is_suspect, 0);

@@ -136,8 +136,7 @@ void mp__inputs_free(struct input_shared *inputs) {
 void mp__job_erase(struct job_shared *job) {
     for (struct batch_shared *batch = &job->batch; batch;) {
         struct batch_shared *sibling = atomic_load(&batch->sibling);
-        if (batch->claimed != batch->claimed_inline)
-            mp__heap_free((void *)batch->claimed);
+        mp__heap_free((void *)batch->claimed);
         if (batch != &job->batch)
             mp__heap_free(batch);
         batch = sibling;

@@ -155,8 +155,10 @@ static int make_shared(struct pool_shared **out, uint32_t count, const mp_pool_o
     shared->nice = options->nice;
     shared->memory_limit = options->memory_limit;
     shared->max_rss = options->max_rss;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         atomic_store(&shared->workers[i].item, MP__POOL_NO_ITEM);
+        shared->workers[i].seat = i;
+    }
     int code = mp__function_pack((mp__any_fn)options->initializer, &shared->initializer);
     if (code == 0 && options->init_arg_size > 0) {
         shared->init_arg = mp__heap_alloc(options->init_arg_size);

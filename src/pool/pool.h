@@ -34,7 +34,7 @@
 #include "sync/guard.h"
 #include "sync/kind.h"
 
-#define MP__POOL_INLINE_CHUNKS 32      /* chunks that need no table of their own */
+#define MP__POOL_FEW_CHUNKS 64         /* that need no table of their own */
 #define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
 #define MP__POOL_COLUMNS_MAX 64        /* arguments of a function of a starmap */
 #define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
@@ -60,8 +60,11 @@ struct batch_shared {
     _Atomic(struct batch_shared *)
         sibling;                       /* next batch of the job; complete before it is linked */
     struct batch_shared *next_suspect; /* the keeper's list */
-    _Atomic uint8_t *claimed;          /* [chunk]: some record has said that it has this one */
-    _Atomic uint8_t claimed_inline[MP__POOL_INLINE_CHUNKS]; /* that table, when it is small */
+    /* A bit for each chunk that some record has said it has. More than a few: for each seat a table
+     * of its own, whose lines no other worker writes. */
+    _Atomic uint64_t few_claimed;
+    _Atomic uint64_t *claimed; /* [seat * claimed_stride + chunk / 64]; NULL: few_claimed */
+    uint64_t claimed_stride;   /* words of one seat */
     _Alignas(64) _Atomic uint64_t cursor; /* chunks given out; a line of its own: all pull at it */
 };
 
@@ -187,6 +190,7 @@ struct worker_shared {
     _Atomic uint64_t peak;       /* bytes that it had at most, at its end; 0: not known */
     _Atomic int32_t cpu_clock;   /* of a thread: the clockid_t of its processor time */
     struct mp__worker_past past; /* of those who sat there before */
+    uint32_t seat;               /* which record this is; constant */
     int init_code;               /* what the initializer returned; before state says it failed */
     char init_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
 };
@@ -246,6 +250,12 @@ int mp__batch_unlink_all(struct pool_shared *pool);
 /* Worker: enter the next batch and claim a chunk of it. *out NULL: the pool stops. 0 or -ENOMEM. */
 int mp__batch_take(struct pool_shared *pool, struct worker_shared *worker,
                    struct batch_shared **out, uint64_t *chunk);
+/* Its table of claims; before it is pushed. 0 or -ENOMEM. */
+int mp__batch_make_table(struct batch_shared *batch, uint32_t seats);
+/* Keeper: has a record said, or a dead one meant, that it has this chunk? */
+void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk);
+bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
+                          uint64_t chunk);
 /* Worker: claim one more chunk of the batch it is in; false: there is none. */
 bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch, uint64_t *chunk);
 /* Worker, or keeper for a dead one: leave the batch its record names; the last one ends the job. */

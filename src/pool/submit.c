@@ -138,13 +138,7 @@ static int make_batch(struct pool_shared *pool, struct job_shared *job,
     if (chunk == 0)
         chunk = order->count / wanted + (order->count % wanted != 0);
     mp__batch_init(&job->batch, job, 0, order->count, chunk ? chunk : 1);
-    if (job->batch.chunk_count <= MP__POOL_INLINE_CHUNKS)
-        return 0;
-    job->batch.claimed = mp__heap_zalloc(job->batch.chunk_count);
-    if (job->batch.claimed)
-        return 0;
-    job->batch.claimed = job->batch.claimed_inline;
-    return -ENOMEM;
+    return mp__batch_make_table(&job->batch, pool->worker_count);
 }
 
 static void note_callbacks(struct job_shared *job, const struct mp__submission *order) {
