@@ -13,8 +13,10 @@ static const char *const pool_states[] = {
     [MP__POOL_TERMINATED] = "terminated",
 };
 
-static const char *const shapes[] = {
-    [MP__JOB_MAP] = "map", [MP__JOB_STARMAP] = "starmap", [MP__JOB_TASKS] = "apply"};
+static const char *const shapes[] = {[MP__JOB_MAP] = "map",
+                                     [MP__JOB_STARMAP] = "starmap",
+                                     [MP__JOB_TASKS] = "apply",
+                                     [MP__JOB_TRAY] = "applies"};
 
 static bool is_in_heap(const void *pointer, size_t size) {
     return mp__arena_contains(pointer, size) && (uintptr_t)pointer % 16 == 0;
@@ -35,7 +37,7 @@ static void dump_work(FILE *stream, const struct worker_shared *worker) {
     if (!is_in_heap(what.job, sizeof job))
         return;
     mp__heap_peek(&job, what.job, sizeof job);
-    fprintf(stream, " of %s %p of %" PRIu64, job.shape < 3 ? shapes[job.shape] : "-",
+    fprintf(stream, " of %s %p of %" PRIu64, job.shape <= MP__JOB_TRAY ? shapes[job.shape] : "-",
             (void *)what.job, job.count);
     mp__time since = atomic_load(&worker->since);
     if (job.time_limit > 0 && since > 0)

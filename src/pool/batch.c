@@ -10,6 +10,7 @@
 #include "os/futex.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
+#include "sync/spin.h"
 
 int mp__pool_lock(struct pool_shared *pool) {
     struct thread_shared *self = mp__self();
@@ -55,6 +56,8 @@ void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk) {
 
 bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
                           uint64_t chunk) {
+    if (batch->is_tray)
+        return atomic_load(&batch->job->tickets[chunk].state) != MP__TICKET_WAITS;
     uint64_t words = atomic_load(&batch->few_claimed);
     for (uint32_t i = 0; batch->claimed && i < pool->worker_count; i++)
         words |= atomic_load(&batch->claimed[i * batch->claimed_stride + chunk / 64]);
@@ -126,22 +129,6 @@ int mp__batch_unlink_all(struct pool_shared *pool) {
     return 0;
 }
 
-/* The record first: a chunk that it does not name at our death is found by the table. The other way
- * round, a chunk that is in the table but in no record would be lost. */
-bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch, uint64_t *chunk) {
-    uint64_t claimed = atomic_fetch_add_explicit(&batch->cursor, 1, memory_order_relaxed);
-    MP__POINT("pool.claim.counted");
-    if (claimed >= batch->chunk_count)
-        return false;
-    uint64_t first = mp__batch_chunk_first(batch, claimed);
-    atomic_store_explicit(&worker->item, first << 1, memory_order_release);
-    MP__POINT("pool.claim.recorded");
-    mp__batch_mark(batch, worker->seat, claimed);
-    MP__POINT("pool.claim.marked");
-    *chunk = claimed;
-    return true;
-}
-
 static bool is_stopping(struct pool_shared *pool) {
     return atomic_load(&pool->state) >= MP__POOL_STOPPING;
 }
@@ -153,13 +140,14 @@ static void unlink_head(struct pool_shared *pool, struct batch_shared *head) {
 }
 
 /* Unlinks what is given out. Returns whether a chunk was claimed; entered without one (the others
- * were quicker) the worker has to leave again. */
+ * were quicker) the worker has to leave again. An open tray stays, and has no more for us when it
+ * is dry: it is the last one, then. */
 static bool take_locked(struct pool_shared *pool, struct worker_shared *worker,
                         struct batch_shared **out, uint64_t *chunk) {
     struct batch_shared *batch;
     while ((batch = atomic_load(&pool->head)) && mp__batch_is_given_out(batch))
         unlink_head(pool, batch);
-    if (is_stopping(pool))
+    if (is_stopping(pool) || (batch && mp__batch_is_dry(batch)))
         batch = NULL;
     *out = batch;
     if (!batch)
@@ -168,7 +156,7 @@ static bool take_locked(struct pool_shared *pool, struct worker_shared *worker,
     atomic_store(&worker->batch, (uintptr_t)batch);
     MP__POINT("pool.take.entered");
     bool is_claimed = mp__batch_claim(worker, batch, chunk);
-    if (!is_claimed || *chunk + 1 == batch->chunk_count)
+    if (mp__batch_is_given_out(batch))
         unlink_head(pool, batch);
     return is_claimed;
 }
@@ -184,40 +172,62 @@ static void sleep_on(struct pool_shared *pool, struct worker_shared *worker, uin
     atomic_store_explicit(&worker->idle_since, 0, memory_order_relaxed);
 }
 
-static void wait_for_work(struct pool_shared *pool, struct worker_shared *worker) {
-    uint32_t ticket = mp__gate_prepare(&pool->work);
-    if (!is_stopping(pool) && !atomic_load(&pool->head))
-        sleep_on(pool, worker, ticket);
-    else
-        mp__gate_cancel(&pool->work, ticket);
+/* The one wake-up that we had may have been meant for several submissions. */
+static void pass_on_wake(struct pool_shared *pool, const struct batch_shared *taken) {
+    const struct batch_shared *head = atomic_load(&pool->head);
+    if (head && (head != taken || !mp__batch_is_dry(taken)))
+        mp__gate_notify(&pool->work, 1);
+}
+
+/* 1 got one; 0 there was nothing; -ENOMEM. */
+static int try_to_take(struct pool_shared *pool, struct worker_shared *worker,
+                       struct batch_shared **out, uint64_t *chunk) {
+    *out = NULL;
+    while (!is_stopping(pool) && atomic_load(&pool->head)) {
+        int code = mp__pool_lock(pool);
+        if (code < 0)
+            return code;
+        bool is_claimed = take_locked(pool, worker, out, chunk);
+        mp__pool_unlock(pool);
+        if (is_claimed)
+            return 1;
+        if (!*out)
+            return 0;
+        mp__batch_leave(pool, worker);
+        *out = NULL;
+    }
+    return 0;
+}
+
+/* Submissions come in quick succession: better to sleep a little later than to be woken for each.
+ */
+static void gather(void) {
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_GATHER);
+    while (mp__spin_once(&spin))
+        ;
+    mp__spin_end(&spin, true);
 }
 
 int mp__batch_take(struct pool_shared *pool, struct worker_shared *worker,
                    struct batch_shared **out, uint64_t *chunk) {
     bool has_slept = false;
-    for (*out = NULL; !is_stopping(pool);) {
-        if (!atomic_load(&pool->head)) {
-            wait_for_work(pool, worker);
-            has_slept = true;
-            continue;
+    for (;;) {
+        int code = try_to_take(pool, worker, out, chunk);
+        if (code == 0 && !is_stopping(pool)) {
+            gather();
+            uint32_t ticket = mp__gate_prepare(&pool->work);
+            code = try_to_take(pool, worker, out, chunk);
+            if (code == 0 && !is_stopping(pool)) {
+                sleep_on(pool, worker, ticket);
+                has_slept = true;
+                continue;
+            }
+            mp__gate_cancel(&pool->work, ticket);
         }
-        struct batch_shared *batch;
-        int code = mp__pool_lock(pool);
-        if (code < 0)
-            return code;
-        bool is_claimed = take_locked(pool, worker, &batch, chunk);
-        mp__pool_unlock(pool);
-        if (is_claimed) {
-            /* The one wake-up that we had may have been meant for several submissions. */
-            if (has_slept && atomic_load(&pool->head))
-                mp__gate_notify(&pool->work, 1);
-            *out = batch;
-            return 0;
-        }
-        if (batch)
-            mp__batch_leave(pool, worker);
+        if (code > 0 && has_slept)
+            pass_on_wake(pool, *out);
+        return code < 0 ? code : 0;
     }
-    return 0;
 }
 
 bool mp__batch_is_worked_on(const struct pool_shared *pool, const struct batch_shared *batch) {
@@ -356,8 +366,8 @@ static void recover_pool(void *object, uint32_t dead_thread) {
             continue;
         struct job_shared *job = ((struct batch_shared *)(uintptr_t)word)->job;
         uint64_t item = atomic_load(&pool->workers[i].item);
-        if (job->shape == MP__JOB_TASKS && item != MP__POOL_NO_ITEM)
-            mp__reply_recover(&job->tasks[item >> 1], mp__member_index(pool->owner));
+        if (mp__job_has_tasks(job) && item != MP__POOL_NO_ITEM)
+            mp__reply_recover(mp__job_task(job, item >> 1), mp__member_index(pool->owner));
     }
 }
 MP__RECOVER(MP__HOLDING_POOL, recover_pool)

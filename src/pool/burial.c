@@ -47,11 +47,13 @@ static void explain_item(struct job_shared *job, uint64_t item, const char *sent
 /* Its worker died in it, or nobody can take it. */
 static void fail_item(struct job_shared *job, uint64_t item, int code, const char *why) {
     char who[32] = "the task", sentence[MP__POOL_DETAIL_BYTES];
-    if (job->shape != MP__JOB_TASKS || job->is_of_imap)
+    if (!mp__job_has_tasks(job) || job->is_of_imap)
         snprintf(who, sizeof who, "item %llu", (unsigned long long)(job->first_number + item));
     snprintf(sentence, sizeof sentence, "%s: %s", who, why);
-    if (job->shape == MP__JOB_TASKS) {
-        mp__reply_fail_for(&job->tasks[item], code, sentence);
+    if (mp__job_has_tasks(job)) {
+        mp__reply_fail_for(mp__job_task(job, item), code, sentence);
+        if (job->shape == MP__JOB_TRAY)
+            mp__ticket_end(&job->tickets[item]);
         return;
     }
     explain_item(job, item, sentence);
@@ -70,6 +72,8 @@ static void push_leftover(struct death *death, struct batch_shared *from, uint64
                           uint64_t end, uint32_t attempt) {
     struct job_shared *job = from->job;
     if (first >= end || atomic_load(&job->state) != MP__JOB_PENDING)
+        return;
+    if (job->shape == MP__JOB_TRAY && !mp__ticket_take_back(&job->tickets[first]))
         return;
     struct batch_shared *batch = mp__heap_zalloc(sizeof *batch);
     if (!batch) {
@@ -113,8 +117,11 @@ static bool was_overdue(const struct death *death, uint64_t item) {
 static void judge_item(struct death *death, uint64_t item) {
     struct batch_shared *batch = death->batch;
     uint32_t attempt = batch->end - batch->first == 1 ? batch->attempt : 0;
-    if (batch->job->shape == MP__JOB_TASKS && mp__task_has_ended(&batch->job->tasks[item]))
+    if (mp__job_has_tasks(batch->job) && mp__task_has_ended(mp__job_task(batch->job, item))) {
+        if (batch->job->shape == MP__JOB_TRAY)
+            mp__ticket_end(&batch->job->tickets[item]);
         return;
+    }
     if (was_overdue(death, item))
         fail_overdue_item(death, item);
     else if (death->seat->is_overdue)
@@ -135,16 +142,31 @@ static void suspect(struct death *death) {
     atomic_store(&batch->is_suspect, 1);
 }
 
+/* Of a tray the tickets tell what was lost. One that another worker is just taking is pushed in
+ * vain, for only one can begin it. */
+static void save_tickets(struct death *death) {
+    struct batch_shared *tray = death->batch;
+    uint64_t given = atomic_load(&tray->cursor);
+    for (uint64_t i = 0; i < given && i < tray->end; i++)
+        if (!mp__batch_is_claimed(death->local->shared, tray, i))
+            push_leftover(death, tray, i, i + 1, 0);
+}
+
 static void settle_chunk(struct death *death) {
     struct batch_shared *batch = death->batch;
     uint64_t word = atomic_load(&death->record->item);
+    if (word == MP__POOL_NO_ITEM && batch->is_tray) {
+        save_tickets(death);
+        return;
+    }
     if (word == MP__POOL_NO_ITEM) {
         suspect(death);
         return;
     }
     uint64_t item = word >> 1, is_running = word & 1;
     uint64_t chunk = (item - batch->first) / batch->chunk;
-    mp__batch_mark(batch, death->record->seat, chunk);
+    if (!batch->is_tray)
+        mp__batch_mark(batch, death->record->seat, chunk);
     if (atomic_load(&batch->job->state) != MP__JOB_PENDING)
         return;
     if (is_running)

@@ -1,6 +1,5 @@
-/* mp_async_result_cancel: work that is not wanted any more, begun or not.
+/* A job that is not wanted any more, begun or not.
  * SPDX-License-Identifier: MIT */
-#include "base/fail.h"
 #include "pool/local.h"
 
 /* Nobody enters it any more, and nobody in it gets another chunk. */
@@ -49,22 +48,13 @@ static void await_workers(struct pool_local *local, struct job_shared *job) {
     pthread_mutex_unlock(&local->mutex);
 }
 
-int mp_async_result_cancel(mp_async_result *result) {
-    int code = mp__result_check(result, "mp_async_result_cancel");
-    if (code < 0)
-        return code;
-    struct job_shared *job = mp__result_job(result);
-    if (job->pool && mp__seat_is_mine(job->pool->local))
-        return mp__fail(MP_ESTATE,
-                        "mp_async_result_cancel: called in a task of the pool's threads");
-    code = mp__job_begin_settling(job) ? 0 : MP_ESTATE;
+int mp__job_cancel(struct job_shared *job) {
+    int code = mp__job_begin_settling(job) ? 0 : MP_ESTATE;
     if (code == 0) {
         code = job->pool ? begin_cancel(job->pool->local, job) : MP_ESTATE;
         if (code == 0)
             await_workers(job->pool->local, job);
         mp__job_end_settling(job, code == 0);
     }
-    if (code == MP_ESTATE && !job->errand.is_canceled)
-        return mp__fail(MP_ESTATE, "mp_async_result_cancel: it has ended already");
-    return code == MP_ESTATE ? 0 : code;
+    return code == MP_ESTATE && job->errand.is_canceled ? 0 : code;
 }

@@ -141,8 +141,10 @@ void mp__job_erase(struct job_shared *job) {
             mp__heap_free(batch);
         batch = sibling;
     }
-    for (uint64_t i = 0; i < job->count && job->shape == MP__JOB_TASKS; i++)
-        mp__heap_free(atomic_load(&job->tasks[i].block));
+    for (uint64_t i = 0; i < job->count && mp__job_has_tasks(job); i++)
+        mp__heap_free(atomic_load(&mp__job_task(job, i)->block));
+    for (uint64_t i = 0; i < job->count && job->shape == MP__JOB_TRAY; i++)
+        mp__ticket_free_argument(&job->tickets[i]);
     for (unsigned i = 0; i < job->errand.block_count; i++)
         mp__heap_free(job->errand.blocks[i]);
     mp__inputs_free(job->errand.inputs);
@@ -190,12 +192,16 @@ void mp__job_add_orphan(struct pool_local *local, struct job_shared *job) {
     local->last_orphan = job;
 }
 
-void mp__job_unrefer(struct job_shared *job) {
-    struct pool_local *local = job->pool->local;
-    pthread_mutex_lock(&local->mutex);
+void mp__job_unrefer_locked(struct pool_local *local, struct job_shared *job) {
     assert(job->errand.references > 0);
     if (--job->errand.references == 0 && !job->errand.is_orphan && !try_to_free(local, job))
         mp__job_add_orphan(local, job);
+}
+
+void mp__job_unrefer(struct job_shared *job) {
+    struct pool_local *local = job->pool->local;
+    pthread_mutex_lock(&local->mutex);
+    mp__job_unrefer_locked(local, job);
     pthread_mutex_unlock(&local->mutex);
 }
 
@@ -219,6 +225,8 @@ bool mp__job_abandon_locked(struct pool_local *local, struct job_shared *job, in
     free(job->errand.abandoned_detail);
     job->errand.abandoned_detail = detail ? strdup(detail) : NULL;
     bool is_ours = atomic_compare_exchange_strong(&job->state, &pending, MP__JOB_ABANDONED);
+    if (is_ours && job->shape == MP__JOB_TRAY)
+        mp__tray_abandon(job);
     if (is_ours)
         mp__job_announce(local->shared, job);
     return is_ours;

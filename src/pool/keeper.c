@@ -145,13 +145,16 @@ static void fill_seats(struct pool_local *local) {
 /* The job is only freed under the mutex, and only when no record names a batch of it. Whoever runs
  * what was cancelled has no time at all. */
 static mp__time find_time_limit(struct pool_local *local, uint64_t *batch,
-                                const struct worker_shared *record) {
+                                const struct worker_shared *record, uint64_t item) {
     mp__time limit = 0;
     pthread_mutex_lock(&local->mutex);
     uint64_t word = *batch = atomic_load(&record->batch);
     if (word && !(word & MP__POOL_LEAVING)) {
         const struct job_shared *job = ((const struct batch_shared *)(uintptr_t)word)->job;
-        limit = job->errand.is_canceled ? 1 : job->time_limit;
+        bool is_canceled = job->errand.is_canceled;
+        if (job->shape == MP__JOB_TRAY && item < job->count)
+            is_canceled = atomic_load(&job->tickets[item].state) == MP__TICKET_ABANDONED;
+        limit = is_canceled ? 1 : job->time_limit;
     }
     pthread_mutex_unlock(&local->mutex);
     return limit;
@@ -165,7 +168,8 @@ static void check_time_limit(struct pool_local *local, uint32_t i) {
         !(item & 1))
         return;
     uint64_t batch;
-    mp__time limit = find_time_limit(local, &batch, record), since = atomic_load(&record->since);
+    mp__time limit = find_time_limit(local, &batch, record, item >> 1),
+             since = atomic_load(&record->since);
     if (limit == 0 || mp__now() - since < limit || atomic_load(&record->item) != item ||
         atomic_load(&record->batch) != batch)
         return;

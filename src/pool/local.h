@@ -48,7 +48,8 @@ struct pool_local {
     struct job_shared *orphans, *last_orphan; /* those nobody refers to, oldest first */
     struct mp__known_function known[MP__POOL_KNOWN_FUNCTIONS]; /* packing costs a search */
     unsigned known_next;                                       /* which one to replace */
-    struct imap_shared *imaps;                                 /* that are not freed */
+    struct job_shared *open_tray;              /* takes more tickets; NULL: none does */
+    struct imap_shared *imaps;                 /* that are not freed */
     unsigned callbacks_due;                    /* jobs whose callback was not called yet */
     unsigned progress_jobs;                    /* jobs with a progress callback, among them */
     unsigned timed_jobs;                       /* jobs with a time limit, or being cancelled */
@@ -121,8 +122,14 @@ __attribute__((format(printf, 2, 3))) void mp__job_explain(struct job_shared *jo
                                                            const char *format, ...);
 const char *mp__job_detail(const struct job_shared *job); /* of a settled one */
 void mp__job_unrefer(struct job_shared *job);             /* the last one frees it, in time */
-void mp__job_erase(struct job_shared *job);               /* at once: nobody knows it */
-void mp__inputs_free(struct input_shared *inputs);        /* NULL: nothing */
+void mp__job_unrefer_locked(struct pool_local *local, struct job_shared *job);
+void mp__job_add(struct pool_local *local, struct job_shared *job); /* to the list; mutex held */
+/* What the workers call it; mutex held. */
+int mp__job_pack_function(struct pool_local *local, mp__any_fn function, struct mp__function *out);
+/* Does the pool take this work? Mutex held. */
+int mp__job_check_submission(struct pool_local *local, const struct mp__submission *order);
+void mp__job_erase(struct job_shared *job);        /* at once: nobody knows it */
+void mp__inputs_free(struct input_shared *inputs); /* NULL: nothing */
 void mp__job_add_orphan(struct pool_local *local, struct job_shared *job); /* mutex held */
 /* Free those at the front that nobody touches any more, `limit` of them at most; mutex held. */
 void mp__job_free_orphans(struct pool_local *local, unsigned limit);
@@ -142,12 +149,27 @@ void mp__job_detach_all(struct pool_local *local);
 bool mp__imap_wants_more(const struct pool_local *local); /* are there inputs not drawn yet? */
 void mp__imap_detach_all(struct pool_local *local);       /* the pool is freed, they are not */
 
-/* result.c */
+/* tray.c: many small tasks in one job. */
 
-int mp__result_check(const mp_async_result *result, const char *function);
-static inline struct job_shared *mp__result_job(const mp_async_result *result) {
-    return (struct job_shared *)(uintptr_t)(const void *)result;
-}
+/* A task without options of its own. *out NULL unless it is wanted. */
+int mp__tray_submit(struct ticket_shared **out, mp_pool *pool, const struct mp__submission *order);
+void mp__tray_close(struct pool_local *local); /* what comes next is behind it; mutex held */
+void mp__tray_release(struct pool_local *local, struct job_shared *tray); /* mutex held */
+void mp__tray_abandon(struct job_shared *tray); /* tell all who wait; mutex held */
+
+/* ticket.c: what the user does with one. */
+
+void mp__ticket_free_argument(struct ticket_shared *ticket);
+int mp__ticket_wait(struct ticket_shared *ticket, mp__time deadline); /* 0 or MP_ETIMEDOUT */
+bool mp__ticket_has_ended(const struct ticket_shared *ticket);
+int mp__ticket_code(const struct ticket_shared *ticket);           /* of an ended one */
+const char *mp__ticket_detail(const struct ticket_shared *ticket); /* likewise */
+int mp__ticket_cancel(struct ticket_shared *ticket);
+void mp__ticket_free(struct ticket_shared *ticket);
+
+/* cancel.c */
+
+int mp__job_cancel(struct job_shared *job); /* 0; MP_ESTATE: it has ended */
 
 /* keeper.c: the thread that watches the workers. */
 

@@ -153,8 +153,7 @@ int mp_pool_starmap_async(mp_async_result **out, mp_pool *pool, mp_starmap_fn fn
     return map_async(out, pool, &order);
 }
 
-static int submit_apply(struct job_shared **out, mp_pool *pool,
-                        const struct mp__submission *order) {
+static int check_apply(mp_pool *pool, const struct mp__submission *order) {
     int code = mp__pool_check(pool, order->name);
     if (code < 0)
         return code;
@@ -164,7 +163,27 @@ static int submit_apply(struct job_shared **out, mp_pool *pool,
         return mp__fail(MP_EINVAL, "%s: the argument is NULL, but not its size", order->name);
     if (order->apply && isnan(order->apply->timeout))
         return mp__fail(MP_EINVAL, "%s: the timeout is not a number", order->name);
-    return mp__job_submit(out, pool, order);
+    return 0;
+}
+
+/* Nobody looks at the clock for it, or is called back. */
+static bool is_plain(mp_pool *pool, const mp_apply_options *options) {
+    if (mp__pool_of(pool)->local->time_limit > 0)
+        return false;
+    return !options || (!options->callback && !options->error_callback && !(options->timeout > 0));
+}
+
+static int submit_apply(mp_async_result **out, mp_pool *pool, const struct mp__submission *order) {
+    struct ticket_shared *ticket;
+    struct job_shared *job;
+    int code = check_apply(pool, order);
+    if (code < 0)
+        return code;
+    bool is_ticket = is_plain(pool, order->apply);
+    code = is_ticket ? mp__tray_submit(&ticket, pool, order) : mp__job_submit(&job, pool, order);
+    if (code == 0 && out)
+        *out = is_ticket ? (mp_async_result *)(void *)ticket : result_of(job);
+    return code;
 }
 
 int mp_pool_apply(mp_pool *pool, mp_apply_fn fn, const void *arg, size_t arg_size, void *buffer,
@@ -174,12 +193,12 @@ int mp_pool_apply(mp_pool *pool, mp_apply_fn fn, const void *arg, size_t arg_siz
                                    .item_size = arg_size};
     if (!buffer && capacity > 0)
         return mp__fail(MP_EINVAL, "mp_pool_apply: the buffer is NULL, but not its capacity");
-    struct job_shared *job;
-    int code = submit_apply(&job, pool, &order);
+    mp_async_result *result = NULL;
+    int code = submit_apply(&result, pool, &order);
     if (code < 0)
         return code;
-    code = mp_async_result_get(result_of(job), buffer, capacity, size, MP_FOREVER);
-    mp_async_result_free(result_of(job));
+    code = mp_async_result_get(result, buffer, capacity, size, MP_FOREVER);
+    mp_async_result_free(result);
     return code;
 }
 
@@ -188,9 +207,5 @@ int mp_pool_apply_async(mp_async_result **out, mp_pool *pool, mp_apply_fn fn, co
     struct mp__submission order = {
         "mp_pool_apply_async", (mp__any_fn)fn, .shape = MP__JOB_TASKS, .is_wanted = out != NULL,
         .items = arg,          .count = 1,     .item_size = arg_size,  .apply = options};
-    struct job_shared *job;
-    int code = submit_apply(&job, pool, &order);
-    if (code == 0 && out)
-        *out = result_of(job);
-    return code;
+    return submit_apply(out, pool, &order);
 }

@@ -65,6 +65,7 @@ void mp__pool_advance(struct pool_local *local, enum mp__pool_state state) {
 static void end_all_jobs(struct pool_local *local, int code, const char *detail) {
     pthread_mutex_lock(&local->mutex);
     mp__pool_advance(local, MP__POOL_CLOSED);
+    mp__tray_close(local);
     pthread_mutex_unlock(&local->mutex);
     mp__job_abandon_all(local, code, detail);
     mp__pool_advance(local, MP__POOL_TERMINATED);
@@ -308,6 +309,7 @@ int mp_pool_close(mp_pool *pool) {
     mp__log(MP_LOG_DEBUG, "closing pool");
     pthread_mutex_lock(&local->mutex);
     mp__pool_advance(local, MP__POOL_CLOSED);
+    mp__tray_close(local);
     pthread_mutex_unlock(&local->mutex);
     return 0;
 }

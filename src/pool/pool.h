@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "mp/pool.h"
+#include "base/point.h"
 #include "os/clock.h"
 #include "reg/member.h"
 #include "shm/function.h"
@@ -36,6 +37,8 @@
 
 #define MP__POOL_FEW_CHUNKS 64         /* that need no table of their own */
 #define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
+#define MP__POOL_INLINE_ARGUMENT 40    /* bytes of an argument, likewise */
+#define MP__POOL_TRAY_TICKETS 64       /* tasks of a tray */
 #define MP__POOL_COLUMNS_MAX 64        /* arguments of a function of a starmap */
 #define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
 #define MP__POOL_NO_ITEM UINT64_MAX    /* nothing is claimed that the record could tell */
@@ -47,15 +50,16 @@ struct job_shared;
 struct mp__bar;
 
 struct batch_shared {
-    struct job_shared *job;              /* whose items */
-    uint64_t first, end;                 /* its items are [first, end) */
-    uint64_t chunk;                      /* items given out at once */
-    uint64_t chunk_count;                /* how many times */
-    uint32_t attempt;                    /* how often its only item was begun before (retries) */
-    _Atomic uint32_t is_suspect;         /* a worker died while claiming: a chunk may be lost */
-    _Atomic uint32_t is_closed;          /* every item of it is done or failed */
-    _Atomic uint32_t is_unlinked;        /* surely not in the list of work */
-    bool is_leftover;                    /* was put at the front of the list */
+    struct job_shared *job;       /* whose items */
+    uint64_t first, end;          /* its items are [first, end) */
+    uint64_t chunk;               /* items given out at once */
+    _Atomic uint64_t chunk_count; /* how many times; of a tray less, when it is closed early */
+    uint32_t attempt;             /* how often its only item was begun before (retries) */
+    _Atomic uint32_t is_suspect;  /* a worker died while claiming: a chunk may be lost */
+    _Atomic uint32_t is_closed;   /* every item of it is done or failed */
+    _Atomic uint32_t is_unlinked; /* surely not in the list of work */
+    bool is_tray;                 /* only those below `ready` can be claimed yet */
+    bool is_leftover;             /* was put at the front of the list */
     _Atomic(struct batch_shared *) next; /* in the list of work; the pool's guard */
     _Atomic(struct batch_shared *)
         sibling;                       /* next batch of the job; complete before it is linked */
@@ -66,6 +70,7 @@ struct batch_shared {
     _Atomic uint64_t *claimed; /* [seat * claimed_stride + chunk / 64]; NULL: few_claimed */
     uint64_t claimed_stride;   /* words of one seat */
     _Alignas(64) _Atomic uint64_t cursor; /* chunks given out; a line of its own: all pull at it */
+    _Atomic uint64_t ready;               /* of a tray: tickets on it; the parent's */
 };
 
 enum mp__job_state { MP__JOB_PENDING, MP__JOB_DONE, MP__JOB_ABANDONED };
@@ -75,7 +80,15 @@ enum mp__failure_origin { MP__FAILED_TASK, MP__FAILED_WORKER, MP__FAILED_TIMEOUT
 enum mp__job_shape {
     MP__JOB_MAP,     /* an mp_map_fn over an array */
     MP__JOB_STARMAP, /* an mp_starmap_fn over several */
-    MP__JOB_TASKS    /* an mp_apply_fn: one task of an apply, or a chunk of an imap */
+    MP__JOB_TASKS,   /* an mp_apply_fn: one task of an apply, or a chunk of an imap */
+    MP__JOB_TRAY     /* tickets: tasks of many applies, of any mp_apply_fn */
+};
+enum mp__ticket_state {
+    MP__TICKET_WAITS,     /* nobody has begun it */
+    MP__TICKET_RUNS,      /* whoever makes this of WAITS, once */
+    MP__TICKET_DONE,      /* its task has ended; this and the next are the user's end of it */
+    MP__TICKET_ABANDONED, /* cancelled, but a worker is still in it */
+    MP__TICKET_LEFT       /* cancelled */
 };
 
 /* One call of an mp_apply_fn: what goes in, what comes out. An item of a job of tasks. */
@@ -87,6 +100,19 @@ struct task_shared {
     uint64_t reply_size;    /* bytes of the answer */
     _Atomic(void *) block;  /* where it is; NULL: in room */
     _Alignas(16) char room[MP__POOL_INLINE_REPLY]; /* short answers */
+};
+
+/* A task of an apply, three lines long, in a tray with many others: submitting one is no job of its
+ * own. What the user gets; the tray lives until the last one is given back. */
+struct ticket_shared {
+    mp__kind_word kind;           /* MP__KIND_TICKET while the user has it */
+    _Atomic uint32_t state;       /* enum mp__ticket_state */
+    struct mp__gate gate;         /* opens when it is DONE or later, and again when LEFT */
+    bool is_canceled;             /* by itself, not with the pool */
+    struct job_shared *tray;      /* where it lies */
+    struct mp__function function; /* mp_apply_fn */
+    char argument[MP__POOL_INLINE_ARGUMENT]; /* a short one; others are blocks, freed with it */
+    struct task_shared task;                 /* what goes in and comes out */
 };
 
 /* One array of a starmap. */
@@ -109,6 +135,7 @@ struct job_errand {
     struct job_shared *next_of_imap;         /* in the list of its imap, which needs no lock */
     unsigned references;                     /* the user's result, a callback to come */
     bool is_orphan;                          /* in that list */
+    bool is_released;                        /* a tray whose tickets are no reference any more */
     bool is_timed;                           /* counted in timed_jobs */
     bool is_canceled;                        /* who still runs it is killed */
     int abandoned_code;                      /* of MP__JOB_ABANDONED: what get returns */
@@ -146,6 +173,8 @@ struct job_shared {
     const char *items;                   /* of a map: item i is at items + i * item_size */
     const struct column_shared *columns; /* of a starmap */
     struct task_shared *tasks;           /* of tasks: [count] */
+    struct ticket_shared *tickets;       /* of a tray: [count] */
+    _Atomic uint32_t live_tickets;       /* that the user has */
     uint64_t first_number;               /* what the first item is called in sentences */
     uint64_t count;                      /* of items */
     uint64_t item_size;                  /* bytes of a map's item; of a starmap: columns */
@@ -256,8 +285,6 @@ int mp__batch_make_table(struct batch_shared *batch, uint32_t seats);
 void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk);
 bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
                           uint64_t chunk);
-/* Worker: claim one more chunk of the batch it is in; false: there is none. */
-bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch, uint64_t *chunk);
 /* Worker, or keeper for a dead one: leave the batch its record names; the last one ends the job. */
 void mp__batch_leave(struct pool_shared *pool, struct worker_shared *worker);
 /* End batch and job, if all of it is given out and nobody is in it. */
@@ -285,6 +312,60 @@ static inline uint64_t mp__batch_chunk_end(const struct batch_shared *batch, uin
     return batch->end - first < batch->chunk ? batch->end : first + batch->chunk;
 }
 
+/* How many have been or could be claimed; more than chunk_count when workers tried in vain. */
+static inline bool mp__batch_count_claim(struct batch_shared *batch, uint64_t *out) {
+    if (!batch->is_tray) {
+        *out = atomic_fetch_add_explicit(&batch->cursor, 1, memory_order_relaxed);
+        return *out < atomic_load_explicit(&batch->chunk_count, memory_order_relaxed);
+    }
+    *out = atomic_load_explicit(&batch->cursor, memory_order_relaxed);
+    do
+        if (*out >= atomic_load_explicit(&batch->ready, memory_order_acquire))
+            return false;
+    while (!atomic_compare_exchange_weak_explicit(&batch->cursor, out, *out + 1,
+                                                  memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+/* Worker: claim one more chunk of the batch it is in; false: there is none. The record first: a
+ * chunk that it does not name at our death is found by the table. The other way round, a chunk that
+ * is in the table but in no record would be lost. */
+static inline bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch,
+                                   uint64_t *chunk) {
+    uint64_t claimed;
+    bool is_ours = mp__batch_count_claim(batch, &claimed);
+    MP__POINT("pool.claim.counted");
+    if (!is_ours)
+        return false;
+    uint64_t first = mp__batch_chunk_first(batch, claimed);
+    atomic_store_explicit(&worker->item, first << 1, memory_order_release);
+    MP__POINT("pool.claim.recorded");
+    if (!batch->is_tray)
+        mp__batch_mark(batch, worker->seat, claimed);
+    MP__POINT("pool.claim.marked");
+    *chunk = claimed;
+    return true;
+}
+/* Nothing can be claimed now; of an open tray later perhaps. */
+static inline bool mp__batch_is_dry(const struct batch_shared *batch) {
+    return atomic_load(&batch->cursor) >=
+           (batch->is_tray ? atomic_load(&batch->ready) : atomic_load(&batch->chunk_count));
+}
+
+/* ticket.c: a ticket in the worker's or keeper's hands. */
+
+/* Its task has ended, or was cancelled and nobody is in it any more: tell who waits. */
+void mp__ticket_end(struct ticket_shared *ticket);
+/* Its worker died before it began: it can be taken again; false: it was cancelled. */
+bool mp__ticket_take_back(struct ticket_shared *ticket);
+
+static inline struct task_shared *mp__job_task(struct job_shared *job, uint64_t item) {
+    return job->shape == MP__JOB_TRAY ? &job->tickets[item].task : &job->tasks[item];
+}
+static inline bool mp__job_has_tasks(const struct job_shared *job) {
+    return job->shape == MP__JOB_TASKS || job->shape == MP__JOB_TRAY;
+}
+
 /* worker.c */
 
 int mp__pool_worker(void *argument, size_t argument_size); /* a worker process's whole life */
@@ -300,6 +381,14 @@ struct mp_reply {
     int code;                 /* of mp_reply_fail; 0 none */
     char detail[MP__POOL_DETAIL_BYTES]; /* of mp_reply_fail */
 };
+static inline void mp__reply_begin(struct mp_reply *reply, struct task_shared *task,
+                                   uint64_t number) {
+    reply->task = task;
+    reply->number = number;
+    reply->block = NULL;
+    reply->size = 0;
+    reply->code = 0;
+}
 /* "<who> returned <code>", with what the code means if it means something. */
 void mp__describe_returned(char *out, size_t capacity, const char *who, int code);
 /* Hand it to the parent, in an order that a death may cut anywhere. */

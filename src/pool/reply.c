@@ -57,14 +57,15 @@ static void hand_over(const struct mp_reply *reply, uint32_t parent) {
     struct task_shared *task = reply->task;
     task->code = reply->code;
     task->reply_size = reply->size;
-    atomic_store(&task->block, reply->block);
+    atomic_store_explicit(&task->block, reply->block, memory_order_release);
     MP__POINT("pool.reply.stored");
-    atomic_store(&task->state, MP__REPLY_LINKED);
-    MP__POINT("pool.reply.linked");
-    if (reply->block)
+    if (reply->block) {
+        atomic_store_explicit(&task->state, MP__REPLY_LINKED, memory_order_release);
+        MP__POINT("pool.reply.linked");
         mp__heap_give(reply->block, parent);
-    MP__POINT("pool.reply.given");
-    atomic_store(&task->state, MP__REPLY_READY);
+        MP__POINT("pool.reply.given");
+    }
+    atomic_store_explicit(&task->state, MP__REPLY_READY, memory_order_release);
     MP__POINT("pool.reply.ready");
 }
 

@@ -10,18 +10,22 @@
 #include "shm/arena.h"
 #include "shm/heap.h"
 
-static int pack_function(struct pool_local *local, mp__any_fn function, struct mp__function *out) {
-    pthread_mutex_lock(&local->mutex);
+int mp__job_pack_function(struct pool_local *local, mp__any_fn function, struct mp__function *out) {
     for (unsigned i = 0; i < MP__POOL_KNOWN_FUNCTIONS; i++)
         if (local->known[i].function == function) {
             *out = local->known[i].packed;
-            pthread_mutex_unlock(&local->mutex);
             return 0;
         }
     int code = mp__function_pack(function, out);
     if (code == 0)
         local->known[local->known_next++ % MP__POOL_KNOWN_FUNCTIONS] =
             (struct mp__known_function){function, *out};
+    return code;
+}
+
+static int pack_function(struct pool_local *local, mp__any_fn function, struct mp__function *out) {
+    pthread_mutex_lock(&local->mutex);
+    int code = mp__job_pack_function(local, function, out);
     pthread_mutex_unlock(&local->mutex);
     return code;
 }
@@ -208,7 +212,7 @@ static int make_job(struct job_shared **out, struct pool_local *local,
 }
 
 /* Does the pool still take work? Mutex held, so that close and terminate come before or after. */
-static int check_open(struct pool_local *local, const struct mp__submission *order) {
+int mp__job_check_submission(struct pool_local *local, const struct mp__submission *order) {
     uint32_t state = atomic_load(&local->shared->state);
     if (local->broken_code)
         return mp__fail(local->broken_code, "%s: %s", order->name, local->broken_detail);
@@ -222,12 +226,12 @@ static int check_open(struct pool_local *local, const struct mp__submission *ord
 int mp__job_check_open(struct pool_local *local, const char *name) {
     struct mp__submission order = {.name = name};
     pthread_mutex_lock(&local->mutex);
-    int code = check_open(local, &order);
+    int code = mp__job_check_submission(local, &order);
     pthread_mutex_unlock(&local->mutex);
     return code;
 }
 
-static void add_to_jobs(struct pool_local *local, struct job_shared *job) {
+void mp__job_add(struct pool_local *local, struct job_shared *job) {
     struct job_errand *errand = &job->errand;
     errand->following = local->jobs;
     if (local->jobs)
@@ -244,16 +248,18 @@ static void add_to_jobs(struct pool_local *local, struct job_shared *job) {
 
 static int enter_job(struct pool_local *local, struct job_shared *job,
                      const struct mp__submission *order) {
-    int code = check_open(local, order);
+    int code = mp__job_check_submission(local, order);
     if (code == 0 && local->has_threads && job->time_limit)
         code = mp__fail(MP_EINVAL, "%s: a timeout needs processes: a thread cannot be killed",
                         order->name);
     if (code == 0 && job->has_callback)
         code = mp__callback_start(local);
+    if (code == 0)
+        mp__tray_close(local);
     if (code == 0 && job->count > 0)
         code = mp__batch_push(local->shared, &job->batch, false);
     if (code == 0)
-        add_to_jobs(local, job);
+        mp__job_add(local, job);
     return code;
 }
 

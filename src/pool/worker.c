@@ -79,58 +79,109 @@ static inline void end_item(struct job_shared *job, uint64_t item, int code) {
         atomic_store_explicit(&job->codes[item], 0, memory_order_release);
 }
 
-static bool run_items(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+static bool may_go_on(const struct work *work) {
+    return work->tasks_left > 0 && !work->is_full;
+}
+
+/* The chunk is done; is there another one for us? */
+static inline bool claim_next(struct work *work, struct batch_shared *batch, uint64_t *chunk) {
+    struct worker_shared *record = work->record;
+    atomic_store_explicit(&record->item, MP__POOL_NO_ITEM, memory_order_release);
+    MP__POINT("pool.chunk.done");
+    atomic_store_explicit(&record->tasks, work->tasks_given - work->tasks_left,
+                          memory_order_relaxed);
+    if (__builtin_expect(work->pool->max_rss > 0, 0))
+        work->is_full = mp__usage_private() > work->pool->max_rss;
+    return may_go_on(work) && mp__batch_claim(record, batch, chunk);
+}
+
+static bool run_items(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp__any_fn function) {
+    struct job_shared *job = batch->job;
     mp_map_fn map = (mp_map_fn)function;
-    const char *from = job->items + item * job->item_size;
-    char *to = job->results + item * job->result_size;
-    for (; item < end && !is_cut_short(work, job);
-         item++, from += job->item_size, to += job->result_size) {
-        if (!begin_next(work, job, item))
-            return false;
-        end_item(job, item, map(from, to, work->state));
-    }
+    void *state = work->state;
+    size_t step = job->item_size, result_step = job->result_size;
+    do {
+        uint64_t item = mp__batch_chunk_first(batch, chunk);
+        uint64_t end = mp__batch_chunk_end(batch, chunk);
+        const char *from = job->items + item * step;
+        char *to = job->results + item * result_step;
+        for (; item < end && !is_cut_short(work, job); item++, from += step, to += result_step) {
+            if (!begin_next(work, job, item))
+                return false;
+            end_item(job, item, map(from, to, state));
+        }
+    } while (claim_next(work, batch, &chunk));
     return true;
 }
 
-static bool run_rows(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+static bool run_rows(struct work *work, struct batch_shared *batch, uint64_t chunk,
                      mp__any_fn function) {
     const void *row[MP__POOL_COLUMNS_MAX];
+    struct job_shared *job = batch->job;
     mp_starmap_fn map = (mp_starmap_fn)function;
-    char *to = job->results + item * job->result_size;
-    for (; item < end && !is_cut_short(work, job); item++, to += job->result_size) {
-        for (size_t i = 0; i < job->item_size; i++)
-            row[i] = job->columns[i].items + item * job->columns[i].size;
-        if (!begin_next(work, job, item))
-            return false;
-        end_item(job, item, map(row, job->item_size, to, work->state));
-    }
+    do {
+        uint64_t item = mp__batch_chunk_first(batch, chunk);
+        uint64_t end = mp__batch_chunk_end(batch, chunk);
+        char *to = job->results + item * job->result_size;
+        for (; item < end && !is_cut_short(work, job); item++, to += job->result_size) {
+            for (size_t i = 0; i < job->item_size; i++)
+                row[i] = job->columns[i].items + item * job->columns[i].size;
+            if (!begin_next(work, job, item))
+                return false;
+            end_item(job, item, map(row, job->item_size, to, work->state));
+        }
+    } while (claim_next(work, batch, &chunk));
     return true;
 }
 
-static void run_task(struct work *work, struct job_shared *job, uint64_t item, mp_apply_fn apply,
-                     const char *fault) {
-    struct task_shared *task = &job->tasks[item];
-    uint64_t number = job->is_of_imap ? job->first_number + item : MP__POOL_NO_ITEM;
-    struct mp_reply reply = {.task = task, .number = number};
+static void run_task(struct work *work, const struct job_shared *job, struct task_shared *task,
+                     uint64_t number, mp__any_fn function) {
+    struct mp_reply reply;
+    mp__reply_begin(&reply, task, number);
     int code = MP_EINVAL;
-    if (apply)
-        code = apply(task->data, task->size, &reply, work->state);
+    if (function)
+        code = ((mp_apply_fn)function)(task->data, task->size, &reply, work->state);
     else
-        mp_reply_fail(&reply, MP_EINVAL, "%s", fault);
+        mp_reply_fail(&reply, MP_EINVAL, "%s", mp_error_detail());
     mp__reply_finish(&reply, code, mp__member_index(job->owner));
 }
 
 /* What nobody asks for any more is left out. */
-static bool run_tasks(struct work *work, struct job_shared *job, uint64_t item, uint64_t end,
+static bool run_tasks(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp__any_fn function) {
-    const char *fault = function ? NULL : mp_error_detail();
-    for (; item < end && atomic_load_explicit(&job->state, memory_order_relaxed) == MP__JOB_PENDING;
-         item++) {
-        if (!begin_next(work, job, item))
+    struct job_shared *job = batch->job;
+    do {
+        uint64_t item = mp__batch_chunk_first(batch, chunk);
+        uint64_t end = mp__batch_chunk_end(batch, chunk);
+        for (; item < end && atomic_load(&job->state) == MP__JOB_PENDING; item++) {
+            uint64_t number = job->is_of_imap ? job->first_number + item : MP__POOL_NO_ITEM;
+            if (!begin_next(work, job, item))
+                return false;
+            run_task(work, job, &job->tasks[item], number, function);
+        }
+    } while (claim_next(work, batch, &chunk));
+    return true;
+}
+
+static bool run_tickets(struct work *work, struct batch_shared *batch, uint64_t chunk,
+                        mp__any_fn unused) {
+    struct job_shared *tray = batch->job;
+    (void)unused;
+    do {
+        uint64_t item = mp__batch_chunk_first(batch, chunk);
+        struct ticket_shared *ticket = &tray->tickets[item];
+        uint32_t waits = MP__TICKET_WAITS;
+        mp__any_fn function = NULL;
+        if (!atomic_compare_exchange_strong(&ticket->state, &waits, MP__TICKET_RUNS))
+            continue;
+        MP__POINT("pool.ticket.begun");
+        if (!begin_next(work, tray, item))
             return false;
-        run_task(work, job, item, (mp_apply_fn)function, fault);
-    }
+        (void)find_function(work, &ticket->function, &function);
+        run_task(work, tray, &ticket->task, MP__POOL_NO_ITEM, function);
+        mp__ticket_end(ticket);
+    } while (claim_next(work, batch, &chunk));
     return true;
 }
 
@@ -144,45 +195,20 @@ static int fail_unfound_row(const void *const *row, size_t count, void *result, 
     return MP_EINVAL;
 }
 
-static bool may_go_on(const struct work *work) {
-    return work->tasks_left > 0 && !work->is_full;
-}
-
-static void note_done(struct work *work) {
-    uint64_t max_rss = work->pool->max_rss;
-    atomic_store_explicit(&work->record->tasks, work->tasks_given - work->tasks_left,
-                          memory_order_relaxed);
-    if (__builtin_expect(max_rss > 0, 0))
-        work->is_full = mp__usage_private() > max_rss;
-}
-
-static bool run_chunk(struct work *work, struct batch_shared *batch, uint64_t chunk,
-                      mp__any_fn function) {
-    static bool (*const run[])(struct work *, struct job_shared *, uint64_t, uint64_t,
-                               mp__any_fn) = {
-        [MP__JOB_MAP] = run_items, [MP__JOB_STARMAP] = run_rows, [MP__JOB_TASKS] = run_tasks};
-    uint64_t first = mp__batch_chunk_first(batch, chunk), end = mp__batch_chunk_end(batch, chunk);
-    if (!run[batch->job->shape](work, batch->job, first, end, function))
-        return false;
-    atomic_store_explicit(&work->record->item, MP__POOL_NO_ITEM, memory_order_release);
-    MP__POINT("pool.chunk.done");
-    note_done(work);
-    return true;
-}
-
 /* false: we are to be replaced within a chunk. */
 static bool run_batch(struct work *work, struct batch_shared *batch, uint64_t chunk) {
-    static const mp__any_fn unfound[] = {[MP__JOB_MAP] = (mp__any_fn)fail_unfound,
-                                         [MP__JOB_STARMAP] = (mp__any_fn)fail_unfound_row,
-                                         [MP__JOB_TASKS] = NULL};
-    mp__any_fn function;
+    static const struct {
+        bool (*run)(struct work *work, struct batch_shared *batch, uint64_t chunk,
+                    mp__any_fn function);
+        mp__any_fn unfound; /* in place of a function that is not found here */
+    } shapes[] = {[MP__JOB_MAP] = {run_items, (mp__any_fn)fail_unfound},
+                  [MP__JOB_STARMAP] = {run_rows, (mp__any_fn)fail_unfound_row},
+                  [MP__JOB_TASKS] = {run_tasks, NULL},
+                  [MP__JOB_TRAY] = {run_tickets, NULL}};
+    mp__any_fn function = NULL;
     if (find_function(work, &batch->job->function, &function) < 0)
-        function = unfound[batch->job->shape];
-    do
-        if (!run_chunk(work, batch, chunk, function))
-            return false;
-    while (may_go_on(work) && mp__batch_claim(work->record, batch, &chunk));
-    return true;
+        function = shapes[batch->job->shape].unfound;
+    return shapes[batch->job->shape].run(work, batch, chunk, function);
 }
 
 static int run_initializer(struct work *work) {

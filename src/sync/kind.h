@@ -28,6 +28,7 @@ enum mp__kind { /* "mp" << 16 | number: no small integer, no pointer */
                 MP__KIND_ASYNC_RESULT,
                 MP__KIND_STREAM,
                 MP__KIND_IMAP,
+                MP__KIND_TICKET,
                 MP__KIND_PROXY
 };
 

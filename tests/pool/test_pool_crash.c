@@ -392,9 +392,9 @@ static void test_workers_die_at_every_point_of_finishing(void **state) {
 
 static void test_workers_die_at_every_point_of_answering(void **state) {
     (void)state;
-    static const char *const points[] = {"pool.reply.stored", "pool.reply.linked",
-                                         "pool.reply.given", "pool.reply.ready",
-                                         "heap.alloc.tagged"};
+    static const char *const points[] = {
+        "pool.ticket.begun", "pool.ticket.ended", "pool.reply.stored", "pool.reply.linked",
+        "pool.reply.given",  "pool.reply.ready",  "heap.alloc.tagged"};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
         for (unsigned turn = 1; turn < 3; turn++)
             die_at_point(points[i], turn);

@@ -100,12 +100,12 @@ static void test_callback_of_a_job_that_could_not_be_listed_is_called(void **sta
     mp_apply_options options = {.callback = note_call, .user = (void *)&called};
     void *told = (void *)&gate;
     MPT_OK(mp_pool_apply_async(&result, pool, wait_for_gate, &told, sizeof told, &options));
-    mp__result_job(result)->is_in_done_list = true;
+    ((struct job_shared *)(void *)result)->is_in_done_list = true;
     gate = 1;
     MPT_OK(mp_async_result_wait(result, MP_FOREVER));
     ask_pid(pool);
     assert_int_equal(called, 0);
-    mp__result_job(result)->is_in_done_list = false;
+    ((struct job_shared *)(void *)result)->is_in_done_list = false;
     atomic_store(&shared->has_unlisted, 1);
     mp__gate_notify(&shared->callback_gate, 1);
     MPT_UNTIL(called == 1);

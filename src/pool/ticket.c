@@ -1,0 +1,141 @@
+/* Tickets: what becomes of a task in a tray.
+ * SPDX-License-Identifier: MIT
+ *
+ *     WAITS --> RUNS --> DONE          a worker begins and ends it
+ *       |        |
+ *       |        +-----> ABANDONED     cancelled in it; its worker is being killed
+ *       |                    |
+ *       +--------------------+--> LEFT
+ *
+ * Beginning is one exchange of the state, so that a task is begun once however many were told to.
+ */
+#include "base/fail.h"
+#include "base/point.h"
+#include "os/futex.h"
+#include "pool/local.h"
+#include "shm/heap.h"
+
+void mp__ticket_end(struct ticket_shared *ticket) {
+    uint32_t state = MP__TICKET_RUNS;
+    if (!atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_DONE) &&
+        state == MP__TICKET_ABANDONED)
+        atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_LEFT);
+    MP__POINT("pool.ticket.ended");
+    if (mp__gate_has_sleeper_now(&ticket->gate))
+        mp__gate_wake(&ticket->gate, MP__WAKE_ALL);
+}
+
+bool mp__ticket_take_back(struct ticket_shared *ticket) {
+    uint32_t state = MP__TICKET_RUNS;
+    if (atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_WAITS) ||
+        state == MP__TICKET_WAITS)
+        return true;
+    mp__ticket_end(ticket);
+    return false;
+}
+
+bool mp__ticket_has_ended(const struct ticket_shared *ticket) {
+    return atomic_load_explicit(&ticket->state, memory_order_acquire) >= MP__TICKET_DONE;
+}
+
+int mp__ticket_wait(struct ticket_shared *ticket, mp__time deadline) {
+    while (!mp__ticket_has_ended(ticket)) {
+        uint32_t before = mp__gate_prepare(&ticket->gate);
+        if (mp__ticket_has_ended(ticket))
+            break;
+        if (mp__gate_wait(&ticket->gate, before, deadline) < 0 && !mp__ticket_has_ended(ticket))
+            return MP_ETIMEDOUT;
+    }
+    return 0;
+}
+
+int mp__ticket_code(const struct ticket_shared *ticket) {
+    if (atomic_load(&ticket->state) == MP__TICKET_DONE)
+        return ticket->task.code;
+    return ticket->is_canceled ? MP_ECANCELED : ticket->tray->errand.abandoned_code;
+}
+
+const char *mp__ticket_detail(const struct ticket_shared *ticket) {
+    int code = mp__ticket_code(ticket);
+    if (code == 0)
+        return "";
+    if (atomic_load(&ticket->state) != MP__TICKET_DONE)
+        return ticket->is_canceled ? "it was cancelled" : mp__job_detail(ticket->tray);
+    const char *sentence = mp__task_sentence(&ticket->task);
+    return sentence ? sentence : mp_strerror(code); /* no memory for a sentence */
+}
+
+static bool cancel_locked(struct pool_local *local, struct ticket_shared *ticket) {
+    uint32_t state = MP__TICKET_WAITS;
+    if (mp__ticket_has_ended(ticket))
+        return false;
+    ticket->is_canceled = true;
+    bool is_ours = atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_LEFT);
+    if (!is_ours && state == MP__TICKET_RUNS)
+        is_ours = atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_ABANDONED);
+    ticket->is_canceled = is_ours;
+    local->timed_jobs += is_ours;
+    return is_ours;
+}
+
+/* The keeper kills who is in it; with the mutex it neither gives it back nor begins it again. */
+int mp__ticket_cancel(struct ticket_shared *ticket) {
+    const struct pool_shared *pool = ticket->tray->pool;
+    bool was_canceled = ticket->is_canceled;
+    if (!pool || was_canceled)
+        return was_canceled ? 0 : MP_ESTATE;
+    struct pool_local *local = pool->local;
+    pthread_mutex_lock(&local->mutex);
+    bool is_ours = cancel_locked(local, ticket);
+    pthread_mutex_unlock(&local->mutex);
+    if (!is_ours)
+        return MP_ESTATE;
+    mp__gate_notify(&ticket->gate, MP__WAKE_ALL);
+    mp__pool_poke(local);
+    while (atomic_load(&ticket->state) == MP__TICKET_ABANDONED) {
+        uint32_t before = mp__gate_prepare(&ticket->gate);
+        if (atomic_load(&ticket->state) == MP__TICKET_ABANDONED)
+            mp__gate_wait(&ticket->gate, before, MP__NEVER);
+    }
+    pthread_mutex_lock(&local->mutex);
+    local->timed_jobs--;
+    pthread_mutex_unlock(&local->mutex);
+    return 0;
+}
+
+void mp__ticket_free_argument(struct ticket_shared *ticket) {
+    const void *data = ticket->task.data;
+    if (data && data != ticket->argument)
+        mp__heap_free((void *)(uintptr_t)data);
+    ticket->task.data = NULL;
+}
+
+/* Not the last one: nobody needs to know. */
+static bool is_last_but_for_others(struct job_shared *tray) {
+    uint32_t live = atomic_load_explicit(&tray->live_tickets, memory_order_relaxed);
+    while (live > 1)
+        if (atomic_compare_exchange_weak(&tray->live_tickets, &live, live - 1))
+            return false;
+    return true;
+}
+
+void mp__ticket_free(struct ticket_shared *ticket) {
+    struct job_shared *tray = ticket->tray;
+    atomic_store_explicit(&ticket->kind, 0, memory_order_relaxed);
+    if (atomic_load(&ticket->state) == MP__TICKET_DONE) {
+        mp__heap_free(atomic_exchange(&ticket->task.block, NULL));
+        mp__ticket_free_argument(ticket);
+    }
+    if (!is_last_but_for_others(tray))
+        return;
+    if (!tray->pool) {
+        if (atomic_fetch_sub(&tray->live_tickets, 1) == 1)
+            mp__job_erase(tray);
+        return;
+    }
+    struct pool_local *local = tray->pool->local;
+    pthread_mutex_lock(&local->mutex);
+    if (atomic_fetch_sub(&tray->live_tickets, 1) == 1)
+        mp__tray_release(local, tray);
+    pthread_mutex_unlock(&local->mutex);
+}
