@@ -42,14 +42,18 @@ struct source {
 static int read_more(struct source *source) {
     enum { PIECE = 65536, PAUSE_MS = 5 };
     struct pollfd poller = {.fd = source->descriptor, .events = POLLIN};
+    size_t before = source->read.size;
     do {
         char piece[PIECE];
         ssize_t got = read(source->descriptor, piece, sizeof piece);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
-            return got < 0 ? mp__fail(-errno, "reading what the Python process sends")
-                           : mp__fail(MP_EEOF, "the Python process ended while it started this");
+        if (got < 0)
+            return mp__fail(-errno, "reading what the Python process sends");
+        if (got == 0 && source->read.size == before)
+            return mp__fail(MP_EEOF, "the Python process ended while it started this");
+        if (got == 0)
+            return 0;
         int code = mp__buffer_put(&source->read, piece, (size_t)got);
         if (code < 0)
             return code;

@@ -68,21 +68,19 @@ static struct type *find_type(const char *name) {
     return NULL;
 }
 
-/* A name has no colon in it. */
-static bool obey(char *line) {
-    char *name = strchr(line, ':'), *type_name = name ? strchr(name + 1, ':') : NULL;
-    if (!type_name)
+/* A name has no colon in it, and is not longer than Python allows. */
+static bool obey(const char *line) {
+    char command[16], name[513], type_name[32];
+    if (sscanf(line, "%15[^:]:%512[^:]:%31[^:]", command, name, type_name) != 3)
         return false;
-    *name++ = 0;
-    *type_name++ = 0;
     struct type *type = find_type(type_name);
     if (!type)
         return false;
-    if (strcmp(line, "REGISTER") == 0)
+    if (strcmp(command, "REGISTER") == 0)
         return add_name(type, name);
-    if (strcmp(line, "UNREGISTER") == 0)
+    if (strcmp(command, "UNREGISTER") == 0)
         return remove_name(type, name);
-    return strcmp(line, "PROBE") == 0;
+    return strcmp(command, "PROBE") == 0;
 }
 
 static int read_lines(FILE *stream) {

@@ -7,12 +7,9 @@
 
 #include "mp/collection.h"
 #include "mp/context.h"
-#include "mp/log.h"
 #include "mp/object.h"
-#include "mp/pickle.h"
 #include "mp/process.h"
 #include "mp/python.h"
-#include "mp/shared_memory.h"
 
 #define CHECK(condition)                                                        \
     do {                                                                        \
@@ -228,6 +225,13 @@ static int outlive(const mp_object *args, const mp_object *kwargs, void *user) {
     return 0;
 }
 
+static int give_back(const mp_object *args, const mp_object *kwargs, void *user) {
+    int64_t number;
+    (void)kwargs, (void)user;
+    CHECK(mp_integer_get(arg(args, 0), &number) == 0);
+    return (int)number;
+}
+
 static int die(const mp_object *args, const mp_object *kwargs, void *user) {
     (void)args, (void)kwargs, (void)user;
     abort();
@@ -241,7 +245,8 @@ int main(int argc, char **argv) {
                    {"__main__.count", count},           {"__main__.synchronize", synchronize},
                    {"__main__.refuse", refuse},         {"__main__.give_tasks", give_tasks},
                    {"__main__.have_child", have_child}, {"__main__.outlive", outlive},
-                   {"__main__.Subclass", double_all},   {"__main__.die", die}};
+                   {"__main__.Subclass", double_all},   {"__main__.die", die},
+                   {"__main__.give_back", give_back}};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
         CHECK(mp_python_register(targets[i].name, targets[i].function, "the user's") == 0);
     mp_freeze_support(argc, argv);
