@@ -34,10 +34,6 @@ void mp__recover_register(enum mp__holding_kind kind, mp__recover_fn recover) {
     recover_table[kind] = recover;
 }
 
-static uint64_t make_entry(enum mp__holding_kind kind, const void *object) {
-    return (uint64_t)kind << 56 | (uint64_t)(uintptr_t)object;
-}
-
 static uint64_t look(const mp__holding *entry) {
     return atomic_load_explicit(entry, memory_order_relaxed);
 }
@@ -107,11 +103,8 @@ __attribute__((noinline)) static mp__holding *hold_more(struct thread_shared *se
     return entry;
 }
 
-mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind, const void *object) {
-    uint64_t value = make_entry(kind, object);
-    uint32_t count = self->holding_count;
-    if (count > 0 && (count > MP__HOLDINGS_INLINE || look(&self->holdings[count - 1]) == 0))
-        count = shrink_list(self);
+mp__holding *mp__hold_slow(struct thread_shared *self, uint64_t value) {
+    uint32_t count = shrink_list(self);
     if (__builtin_expect(count >= MP__HOLDINGS_INLINE, 0))
         return hold_more(self, value);
     self->holding_count = count + 1;
@@ -120,8 +113,7 @@ mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind, co
     return &self->holdings[count];
 }
 
-void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind, const void *object) {
-    uint64_t value = make_entry(kind, object);
+void mp__unhold_slow(struct thread_shared *self, uint64_t value) {
     for (uint32_t i = self->holding_count; i > 0; i--) {
         mp__holding *entry = entry_at(self, i - 1);
         if (look(entry) != value)
@@ -146,7 +138,7 @@ static bool erase_one(mp__holding *entries, uint32_t count, uint64_t value) {
 
 void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object) {
     struct thread_shared *record = mp__thread_at(thread);
-    uint64_t value = make_entry(kind, object);
+    uint64_t value = mp__holding_make(kind, object);
     if (erase_one(record->holdings, MP__HOLDINGS_INLINE, value))
         return;
     struct holdings_chunk_shared *chunk = atomic_load(&record->more);

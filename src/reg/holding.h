@@ -3,6 +3,7 @@
 #ifndef MP__REG_HOLDING_H
 #define MP__REG_HOLDING_H
 
+#include "base/point.h"
 #include "reg/thread.h"
 
 enum mp__holding_kind {
@@ -31,11 +32,48 @@ static inline void *mp__holding_object(uint64_t entry) {
     return (void *)(uintptr_t)(entry & (UINT64_MAX >> 8));
 }
 
+static inline uint64_t mp__holding_make(enum mp__holding_kind kind, const void *object) {
+    return (uint64_t)kind << 56 | (uint64_t)(uintptr_t)object;
+}
+
+/* The slow halves: the list is long, or not all that was taken is given back in order. */
+mp__holding *mp__hold_slow(struct thread_shared *self, uint64_t value);
+void mp__unhold_slow(struct thread_shared *self, uint64_t value);
+
 /* Write "kind, object" down. NULL: no memory for another entry, with detail. Objects are 16-byte
  * aligned arena pointers. */
-mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
+static inline mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind,
+                                    const void *object) {
+    uint64_t value = mp__holding_make(kind, object);
+    uint32_t count = self->holding_count;
+    mp__holding *entry = &self->holdings[count];
+    if (__builtin_expect(count >= MP__HOLDINGS_INLINE, 0) ||
+        (count > 0 && atomic_load_explicit(entry - 1, memory_order_relaxed) == 0))
+        return mp__hold_slow(self, value);
+    self->holding_count = count + 1;
+    atomic_store_explicit(entry, value, memory_order_release);
+    MP__POINT("holding.hold.written");
+    return entry;
+}
+
 /* Erase the newest entry for it, by the thread itself. */
-void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind, const void *object);
+static inline void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind,
+                              const void *object) {
+    uint64_t value = mp__holding_make(kind, object);
+    uint32_t last = self->holding_count - 1;
+    mp__holding *entry = &self->holdings[last];
+    if (__builtin_expect(last >= MP__HOLDINGS_INLINE, 0) ||
+        atomic_load_explicit(entry, memory_order_relaxed) != value ||
+        (last > 0 && atomic_load_explicit(entry - 1, memory_order_relaxed) == 0) ||
+        atomic_load_explicit(&self->more, memory_order_relaxed) != NULL) {
+        mp__unhold_slow(self, value);
+        return;
+    }
+    atomic_store_explicit(entry, 0, memory_order_release);
+    MP__POINT("holding.unhold.erased");
+    self->holding_count = last;
+}
+
 /* Erase it from another thread's list (who released the other one's lock). */
 void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object);
 
