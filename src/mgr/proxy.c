@@ -105,11 +105,12 @@ int mp__proxy_new(mp_proxy **out, const struct mp__proxy_plan *plan) {
     int code = proxy ? 0 : -ENOMEM;
     if (proxy) {
         atomic_store(&proxy->kind, MP__KIND_PROXY);
-        mp__heap_publish(proxy);
-        MP__POINT("proxy.new.published");
         code = mp__part_add(proxy);
+        MP__POINT("proxy.new.made");
         if (code < 0)
             end_block(proxy);
+        else
+            mp__heap_publish(proxy);
     }
     if (code < 0) {
         mp__part_return(&plan->site, plan->ident);
@@ -159,8 +160,9 @@ int mp_proxy_copy(mp_proxy **out, const mp_proxy *proxy) {
 }
 
 void mp_proxy_free(mp_proxy *proxy) {
-    if (!mp__kind_is(proxy, MP__KIND_PROXY))
+    if (!mp__kind_is(proxy, MP__KIND_PROXY) || !mp__self())
         return;
+    mp__heap_take(proxy); /* if we die on the way it goes with us */
     mp__part_drop(shared_of(proxy));
     MP__POINT("proxy.free.dropped");
     end_block((struct proxy_shared *)proxy);

@@ -278,6 +278,45 @@ static void test_processes_start_while_threads_call(void **state) {
     mp_manager_free(manager);
 }
 
+struct fatal {
+    char point[32];
+    char address[200];
+};
+
+static int die_with_a_proxy(void *arg, size_t size) {
+    struct fatal *fatal = arg;
+    mp_manager *other;
+    mp_proxy *list;
+    mp_manager_options options = {.address = fatal->address};
+    (void)size;
+    MPT_OK(mp_manager_new(&other, NULL, &options));
+    MPT_OK(mp_manager_connect(other));
+    mpt_die_at(fatal->point, 1);
+    MPT_OK(mp_manager_list(other, &list, NULL));
+    mp_proxy_free(list);
+    return 0;
+}
+
+static void die_at(const char *point) {
+    struct fatal fatal;
+    begin();
+    snprintf(fatal.point, sizeof fatal.point, "%s", point);
+    snprintf(fatal.address, sizeof fatal.address, "%s", mp_manager_address(manager));
+    MPT_CODE(join(start(die_with_a_proxy, &fatal, sizeof fatal)), -SIGKILL);
+    MPT_UNTIL(mp_manager_number_of_objects(manager) == 0);
+    mp_manager_free(manager);
+}
+
+static void test_a_death_while_a_proxy_is_made_leaves_nothing(void **state) {
+    (void)state;
+    die_at("proxy.new.made");
+}
+
+static void test_a_death_while_a_proxy_is_freed_leaves_nothing(void **state) {
+    (void)state;
+    die_at("proxy.free.dropped");
+}
+
 static int free_it(void *arg, size_t size) {
     (void)size;
     mp_proxy_free(*(mp_proxy **)arg);
@@ -443,6 +482,8 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_a_child_uses_its_parents_proxies),
                  MPT_CASE(test_an_object_outlives_the_thread_that_made_it),
                  MPT_CASE(test_threads_are_told_apart),
                  MPT_EACH_METHOD(test_references_of_the_killed_go),
+                 MPT_EACH_METHOD(test_a_death_while_a_proxy_is_made_leaves_nothing),
+                 MPT_EACH_METHOD(test_a_death_while_a_proxy_is_freed_leaves_nothing),
                  MPT_EACH_METHOD(test_processes_start_while_threads_call),
                  MPT_EACH_METHOD(test_another_process_frees_the_proxy),
                  MPT_EACH_METHOD(test_who_waits_hears_of_the_servers_death),
