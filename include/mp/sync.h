@@ -18,18 +18,20 @@
  *     _free                     one thread, once, when nobody is in a call on the object or will be
  *
  * IF A PROCESS DIES IN THE MIDDLE OF ...
- *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock:
- *                               within a second, on Linux as a rule within milliseconds
+ *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock
  *     waiting in acquire        nobody notices; a wake-up it had been given goes to another one
  *     having a unit of a        the unit is gone, as in Python, since it belongs to nobody; where
  *       semaphore               that hurts use a lock
  *     mp_condition_wait         it is skipped; a notify it had been given goes to another waiter
  *     holding a condition       one of those who wait or acquire gets MP_EOWNERDEAD and the lock
- *     event set, clear, wait    it is set or not, never in between; waiters see it within a second
+ *     event set, clear, wait    it is set or not, never in between; waiters see it
  *     mp_barrier_wait           its arrival is taken back: one more has to come. With
  *                               break_on_death the barrier breaks, also by a death between waits
  *     a barrier's action        the barrier is broken: all get MP_EBROKEN
- *     release, notify, reset    finished or not begun; the others go on within a second
+ *     release, notify, reset    finished or not begun
+ *     giving back what another  somebody else does it. Stopped (SIGSTOP) in the middle of it:
+ *       dead one had            whoever wants that waits, but no longer than its time limit
+ * Who waits goes on within a second, on Linux as a rule within a millisecond, elsewhere 0.1 s.
  *
  * Every function returns MP_EINVAL for an object that is NULL, freed or of another kind and for a
  * timeout that is NaN, and -ENOMEM when the family has no room for this thread (its first call).
@@ -177,7 +179,7 @@ typedef struct mp_barrier_options {
     double timeout;                        /* seconds, for waits with MP_FOREVER; 0: none */
     bool break_on_death; /* a party's death breaks it: a process that has waited here, since it
                             was made or last reset, and has ended (killed or not). Who waits gets
-                            MP_EBROKEN with the pid in the detail, within a second */
+                            MP_EBROKEN with the pid in the detail */
 } mp_barrier_options;
 
 /* Make a barrier for `parties` threads, 1..16383; options NULL: no action, no timeout.

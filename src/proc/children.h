@@ -41,7 +41,7 @@ void mp__children_drop(struct child *child);
  */
 bool mp__children_collect(struct child *child);
 int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMEDOUT */
-/* Its sentinel says that it has ended: let the fork server say with what code, and wait for that. */
+/* Its sentinel says that it has ended: let the fork server say with what code, and wait for it. */
 void mp__children_await_code(struct child *child, mp__time deadline);
 int mp__children_signal(struct child *child, int signal);
 
