@@ -18,28 +18,12 @@ enum {
     TICK_TIMED = 5,     /* ms between looks at the time limits of tasks */
     TICK_TROUBLE = 10,  /* ms, while something has to be tried again */
     STARTS_MAX = 10,    /* failed ones in a row before a pool without workers is broken */
-    FLUSH_TURNS = 20,   /* ms to wait for whoever prints */
     GRACE_MS = 500,     /* from SIGTERM to SIGKILL */
     ANSWER_SECONDS = 60 /* for a worker to come up */
 };
 
 static uint32_t state_of(const struct pool_local *local) {
     return atomic_load(&local->shared->state);
-}
-
-/* What a forked worker inherits in stdout it would print again at its end; so nobody prints between
- * the flush and the fork. Other streams are left alone, and a printer that is stuck is not waited
- * for: replacing a worker must not depend on a thread that waits for input, or for the reader of
- * its output, with its stream locked. */
-static bool flush_output(void) {
-    for (int turn = 0; turn < FLUSH_TURNS; turn++) {
-        if (ftrylockfile(stdout) == 0) {
-            fflush(stdout);
-            return true;
-        }
-        poll(NULL, 0, 1);
-    }
-    return false;
 }
 
 int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
@@ -58,10 +42,7 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     int code = mp_process_new(&process, local->context, &options);
     if (code < 0)
         return code;
-    bool is_locked = flush_output();
     code = mp__process_launch(process);
-    if (is_locked)
-        funlockfile(stdout);
     mp__log(MP_LOG_DEBUG, code == 0 ? "added worker" : "no worker could be added");
     if (code == 0)
         local->seats[seat] =

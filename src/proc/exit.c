@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "os/output.h"
 #include "os/threads.h"
 #include "proc/children.h"
 #include "reg/member.h"
@@ -38,22 +39,31 @@ __attribute__((destructor)) static void leave_family(void) {
     mp__member_leave();
 }
 
-static void flush_if_free(FILE *stream) {
-    if (ftrylockfile(stream) == 0) {
+static void flush_if_free(FILE *stream, bool may_wait) {
+    if (ftrylockfile(stream) != 0)
+        return;
+    if (may_wait || !mp__output_would_wait(stream))
         fflush(stream);
-        funlockfile(stream);
-    }
+    funlockfile(stream);
 }
 
-bool mp__exit_flush(bool all) {
+static bool flush(bool all, bool may_wait) {
     bool is_done = all && mp__thread_is_only();
     if (is_done) {
         fflush(NULL);
     } else {
-        flush_if_free(stdout);
-        flush_if_free(stderr);
+        flush_if_free(stdout, may_wait);
+        flush_if_free(stderr, may_wait);
     }
     return is_done;
+}
+
+bool mp__exit_flush(bool all) {
+    return flush(all, true);
+}
+
+bool mp__exit_flush_for_fork(void) {
+    return flush(true, false);
 }
 
 void mp__exit_watch(void) {

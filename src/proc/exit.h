@@ -20,5 +20,8 @@ void mp__exit_run(void);
  * streams as well, when this thread is the only one: others may sit in a read for ever, with their
  * stream locked. true: that was done. */
 bool mp__exit_flush(bool all);
+/* The same with all, before a fork: a thread that is not the only one waits for no reader, either.
+ * So the child has to forget what is left in stdout and stderr. */
+bool mp__exit_flush_for_fork(void);
 
 #endif

@@ -1,11 +1,13 @@
 /* Start method fork: the child is a copy.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/descriptor.h"
+#include "os/output.h"
 #include "proc/bootstrap.h"
 #include "proc/current.h"
 #include "proc/exit.h"
@@ -33,11 +35,14 @@ static int fork_child(struct child *child) {
     if (code < 0)
         return code;
     MP__POINT("fork.start.prepared");
-    bool is_clean = mp__exit_flush(true);
+    bool is_clean = mp__exit_flush_for_fork();
     pid_t pid = fork();
     int error = errno;
-    if (pid == 0)
+    if (pid == 0) {
+        mp__output_forget(stdout);
+        mp__output_forget(stderr);
         become_child(child, is_clean);
+    }
     mp__current_forget_note();
     if (pid < 0)
         return mp__fail(-error, "mp_process_start: fork");

@@ -84,6 +84,56 @@ static void test_terminate_waits_for_no_worker_that_never_came_up(void **state) 
     unlink(script);
 }
 
+/* A pipe that nobody reads, full, in the place of stdout, whose buffer has more. Gives its reader.
+ */
+static int choke_stdout(int *kept) {
+    int ends[2];
+    char dots[512];
+    fflush(stdout);
+    *kept = dup(STDOUT_FILENO);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    memset(dots, '.', sizeof dots);
+    while (write(ends[1], dots, sizeof dots) > 0)
+        ;
+    fcntl(ends[1], F_SETFL, 0);
+    dup2(ends[1], STDOUT_FILENO);
+    close(ends[1]);
+    printf("once");
+    return ends[0];
+}
+
+static void unchoke_stdout(int reader, int kept) {
+    char text[512];
+    unsigned count = 0;
+    while (read(reader, text, sizeof text) > 0)
+        ;
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    for (ssize_t got; (got = read(reader, text, sizeof text - 1)) > 0;) {
+        text[got] = 0;
+        for (const char *at = text; (at = strstr(at, "once")); at++)
+            count++;
+    }
+    close(reader);
+    assert_int_equal(count, 1);
+}
+
+static void test_full_pipe_at_stdout_stops_no_replacement(void **state) {
+    (void)state;
+    int kept;
+    mp_pool *pool = make_pool(mpt_context());
+    int reader = choke_stdout(&kept);
+    for (int i = 0; i < 3; i++)
+        kill(ask_pid(pool), SIGKILL);
+    ask_pid(pool);
+    mp__time begin = mp__now();
+    MPT_OK(mp_pool_terminate(pool));
+    assert_true(mp__now() - begin < 3 * MP__SECOND);
+    mp_pool_free(pool);
+    unchoke_stdout(reader, kept);
+}
+
 static void note_call(void *user, const void *data, size_t size) {
     (void)data, (void)size;
     ++*(_Atomic int *)user;
@@ -114,5 +164,6 @@ static void test_callback_of_a_job_that_could_not_be_listed_is_called(void **sta
 }
 
 /* clang-format off: one case a line */
-MPT_PROCESS_MAIN(MPT_CASE(test_callback_of_a_job_that_could_not_be_listed_is_called),
+MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_full_pipe_at_stdout_stops_no_replacement),
+                 MPT_CASE(test_callback_of_a_job_that_could_not_be_listed_is_called),
                  MPT_CASE(test_terminate_waits_for_no_worker_that_never_came_up))
