@@ -2,6 +2,7 @@
  * handles. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -9,6 +10,8 @@
 #include "base/point.h"
 #include "chan/pipe.h"
 #include "os/descriptor.h"
+
+enum { YIELDS = 4 }; /* before we wait for the guard as others do */
 
 enum packet_kind { PACKET_TOKEN = 1, PACKET_HANDLE };
 
@@ -75,10 +78,17 @@ static int drain(int socket, bool all) {
     return code == MP_EEOF ? 1 : code < 0 ? code : 0;
 }
 
+/* Who sends has woken us while it holds the guard, and may share our cpu: it needs a moment. */
+static void let_sender_finish(const struct connection_shared *at) {
+    for (int i = 0; i < YIELDS && mp__guard_owner(&at->in->tail.guard) != 0; i++)
+        sched_yield();
+}
+
 int mp__token_settle(struct connection_shared *at, int socket, bool all, mp__time deadline) {
     struct thread_shared *self = mp__self();
     if (!self)
         return -ENOMEM;
+    let_sender_finish(at);
     int code = mp__channel_lock_tail(at->in, self, deadline);
     if (code < 0)
         return code;
