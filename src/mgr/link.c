@@ -20,8 +20,11 @@ enum { UNHEARD_MAX = 32 }; /* replies that may wait in a socket: far from fillin
 
 struct peer { /* a manager, or one after the other, at an address; stays as long as the process */
     struct peer *next;
-    unsigned users; /* proxies and managers of this process; under `changing` */
-    int anchor;     /* a connection's descriptor; -1: none; under `changing` */
+    unsigned
+        users; /* proxies and managers of this process; this and what follows: under changing */
+    unsigned epoch; /* see mp__link_epoch; of the last time when there is no connection */
+    unsigned count; /* connections, the anchor too */
+    int anchor;     /* a connection's descriptor; -1: none */
     char address[];
 };
 
@@ -63,11 +66,16 @@ static void forget_all(void) {
     for (struct peer *peer = peers; peer; peer = peer->next) {
         mp__descriptor_close(peer->anchor);
         peer->anchor = -1;
-        peer->users = 0;
+        peer->users = peer->count = 0;
     }
     client_id = 0;
     main_thread = pthread_self();
     unlock_lists();
+}
+
+static void count_locked(struct peer *peer) {
+    if (peer->count++ == 0)
+        peer->epoch++;
 }
 
 static void close_channel(struct channel *channel) {
@@ -82,6 +90,7 @@ static void close_channel(struct channel *channel) {
         all_channels = channel->after_all;
     if (channel->after_all)
         channel->after_all->before_all = channel->before_all;
+    channel->peer->count--;
     unlock_lists();
     mp__wire_close(&channel->wire);
     free(channel);
@@ -204,6 +213,8 @@ static int ensure_anchor(struct peer *peer, const struct mp__site *site) {
         return code;
     lock_lists();
     int spare = peer->anchor;
+    if (spare < 0)
+        count_locked(peer);
     peer->anchor = wire.socket;
     unlock_lists();
     wire.socket = spare;
@@ -219,6 +230,7 @@ static void add_channel(struct channel *channel) {
     if (all_channels)
         all_channels->before_all = channel;
     all_channels = channel;
+    count_locked(channel->peer);
     unlock_lists();
     (void)pthread_setspecific(thread_end, channel);
 }
@@ -295,14 +307,12 @@ static int ask_once(const struct mp__site *site, const mp_object *request, mp_ob
     return code;
 }
 
-bool mp__link_is_up(const char *address) {
+unsigned mp__link_epoch(const char *address) {
     lock_lists();
     const struct peer *peer = find_peer_locked(address);
-    bool is_up = peer && peer->anchor >= 0;
-    for (struct channel *channel = all_channels; channel && !is_up; channel = channel->after_all)
-        is_up = channel->peer == peer;
+    unsigned epoch = peer && peer->count > 0 ? peer->epoch : 0;
     unlock_lists();
-    return is_up;
+    return epoch;
 }
 
 int mp__link_counts(const struct mp__site *site) {
@@ -351,8 +361,10 @@ void mp__link_release(const char *address) {
         peer->users--;
     bool is_unused = peer && peer->users == 0;
     int anchor = is_unused ? peer->anchor : -1;
-    if (is_unused)
+    if (anchor >= 0) {
         peer->anchor = -1;
+        peer->count--;
+    }
     unlock_lists();
     for (struct channel *channel = channels, *next; channel && is_unused; channel = next) {
         next = channel->next;

@@ -24,8 +24,9 @@ struct mp__site { /* a manager as its clients know it; borrowed */
 /* Something in this process talks to that address / does so no more. hold: 0 or -ENOMEM. */
 int mp__link_hold(const char *address);
 void mp__link_release(const char *address);
-/* Has this process a connection to it? Without one our managers have given its references back. */
-bool mp__link_is_up(const char *address);
+/* Which of its times of being connected with that address this process is in, 1, 2...; 0: it is
+ * not. References at a manager of ours last for one of them. */
+unsigned mp__link_epoch(const char *address);
 /* Does the manager there give a process's references back? 1, 0; the codes of mp__link_call. */
 int mp__link_counts(const struct mp__site *site);
 

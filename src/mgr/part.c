@@ -17,9 +17,9 @@ struct part {
     struct part *next;
     const struct proxy_shared *proxy;
     uint64_t serial; /* of the proxy; when it has another one it was freed */
-    bool is_counted; /* the manager gives our reference back when we end; else it is the proxy's */
-    char *address;   /* behind ident; of the manager */
-    char ident[];    /* of the object there */
+    unsigned epoch; /* our reference lasts for that one, see mgr/link.h; 0: it is the proxy's own */
+    char *address;  /* behind ident; of the manager */
+    char ident[];   /* of the object there */
 };
 
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER; /* held by who forks */
@@ -94,20 +94,21 @@ void mp__part_return(const struct mp__site *site, const char *ident) {
 
 /* Python's manager has given its one reference to who freed the proxy. */
 static void look_round(const struct mp__site *site) {
-    if (!mp__link_is_up(site->address))
+    unsigned epoch = mp__link_epoch(site->address);
+    if (epoch == 0)
         return;
     lock_parts();
     struct part *freed = take_freed_locked(site->address);
     unlock_parts();
     for (struct part *part = freed; part; part = part->next) {
-        if (part->is_counted)
+        if (part->epoch == epoch)
             mp__part_return(site, part->ident);
         mp__link_release(part->address);
     }
     free_parts(freed);
 }
 
-static struct part *make_part(const struct proxy_shared *proxy, bool is_counted) {
+static struct part *make_part(const struct proxy_shared *proxy, unsigned epoch) {
     const char *address = mp__proxy_part(proxy, MP__PROXY_ADDRESS);
     const char *ident = mp__proxy_part(proxy, MP__PROXY_IDENT);
     size_t ident_size = strlen(ident) + 1, address_size = strlen(address) + 1;
@@ -116,32 +117,35 @@ static struct part *make_part(const struct proxy_shared *proxy, bool is_counted)
         return NULL;
     part->proxy = proxy;
     part->serial = proxy->serial;
-    part->is_counted = is_counted;
+    part->epoch = epoch;
     part->address = part->ident + ident_size;
     memcpy(part->ident, ident, ident_size);
     memcpy(part->address, address, address_size);
     return part;
 }
 
-/* 1: added; 0: another thread was faster. */
-static int add_part(const struct proxy_shared *proxy, bool is_counted) {
-    struct part *part = make_part(proxy, is_counted);
+/* 1: we have a reference that we had not; 0: another thread was faster. */
+static int add_part(const struct proxy_shared *proxy, unsigned epoch) {
+    struct part *part = make_part(proxy, epoch);
     if (!part || mp__link_hold(part->address) < 0) {
         free(part);
         return mp__fail(-ENOMEM, "no memory to note that a proxy is used");
     }
     lock_parts();
-    bool is_known = *find_locked(proxy) != NULL;
-    if (!is_known) {
+    struct part *known = *find_locked(proxy);
+    bool is_new = !known || known->epoch != epoch;
+    if (known) {
+        known->epoch = epoch;
+    } else {
         part->next = *bucket_of(proxy);
         *bucket_of(proxy) = part;
     }
     unlock_parts();
-    if (is_known) {
+    if (known) {
         mp__link_release(part->address);
         free(part);
     }
-    return !is_known;
+    return is_new;
 }
 
 int mp__part_add(const struct proxy_shared *proxy) {
@@ -149,7 +153,7 @@ int mp__part_add(const struct proxy_shared *proxy) {
     pthread_once(&once, watch_forks);
     int code = mp__link_counts(&site);
     if (code >= 0)
-        code = add_part(proxy, code == 1);
+        code = add_part(proxy, code ? mp__link_epoch(site.address) : 0);
     if (code > 0)
         look_round(&site);
     return code < 0 ? code : 0;
@@ -173,7 +177,7 @@ static int take_part(const struct proxy_shared *proxy) {
     int code = does_count == 1 ? mp__part_refer(&site, ident) : does_count;
     if (code < 0)
         return code;
-    code = add_part(proxy, does_count);
+    code = add_part(proxy, does_count ? mp__link_epoch(site.address) : 0);
     if (code != 1 && does_count)
         mp__part_return(&site, ident);
     look_round(&site);
@@ -183,9 +187,13 @@ static int take_part(const struct proxy_shared *proxy) {
 int mp__part_take(const struct proxy_shared *proxy) {
     pthread_once(&once, watch_forks);
     lock_parts();
-    bool is_known = *find_locked(proxy) != NULL;
+    const struct part *part = *find_locked(proxy);
+    bool is_known = part != NULL;
+    unsigned epoch = is_known ? part->epoch : 0;
     unlock_parts();
-    return is_known ? 0 : take_part(proxy);
+    bool is_good = is_known && (epoch == 0 ||
+                                epoch == mp__link_epoch(mp__proxy_part(proxy, MP__PROXY_ADDRESS)));
+    return is_good ? 0 : take_part(proxy);
 }
 
 /* The one reference at Python's manager goes with the proxy, whoever frees it. Ours may have gone
@@ -198,8 +206,8 @@ void mp__part_drop(const struct proxy_shared *proxy) {
     if (part)
         *place = part->next;
     unlock_parts();
-    bool is_ours =
-        part ? !part->is_counted || mp__link_is_up(site.address) : mp__link_counts(&site) == 0;
+    bool is_ours = part ? part->epoch == 0 || part->epoch == mp__link_epoch(site.address)
+                        : mp__link_counts(&site) == 0;
     if (is_ours)
         mp__part_return(&site, mp__proxy_part(proxy, MP__PROXY_IDENT));
     look_round(&site);

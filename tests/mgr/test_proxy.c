@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "mp/collection.h"
@@ -278,6 +279,51 @@ static void test_processes_start_while_threads_call(void **state) {
     mp_manager_free(manager);
 }
 
+static void cut_sockets(void) {
+    struct sockaddr_storage address;
+    for (int fd = 3; fd < 256; fd++) {
+        socklen_t size = sizeof address;
+        if (getpeername(fd, (struct sockaddr *)&address, &size) == 0 &&
+            address.ss_family == AF_INET)
+            shutdown(fd, SHUT_RDWR);
+    }
+}
+
+static int hold_until_told(void *arg, size_t size) {
+    struct pair *pair = arg;
+    (void)size;
+    MPT_CHECK(length(pair->second) == 1);
+    MPT_OK(mp_proxy_event_set(pair->first));
+    MPT_OK(mp_proxy_event_wait(pair->first, MP_FOREVER));
+    MPT_UNTIL(mp_proxy_event_is_set(pair->first) == 0);
+    MPT_CHECK(length(pair->second) == 2);
+    return 0;
+}
+
+static void test_a_lost_connection_takes_no_reference_of_others(void **state) {
+    (void)state;
+    struct pair pair;
+    mp_manager_options options = {.address = "tcp://127.0.0.1:0"};
+    MPT_OK(mp_manager_new(&manager, mpt_context(), &options));
+    MPT_OK(mp_manager_start(manager));
+    MPT_OK(mp_manager_list(manager, &pair.second, mp_object_build("[i]", 1)));
+    MPT_OK(mp_manager_event(manager, &pair.first));
+    mp_process *child = start(hold_until_told, &pair, sizeof pair);
+    MPT_OK(mp_proxy_event_wait(pair.first, 50));
+    cut_sockets();
+    MPT_CODE(mp_proxy_list_append(pair.second, mp_none_new()), MP_EEOF);
+    mp_proxy *copy;
+    MPT_OK(mp_proxy_copy(&copy, pair.second));
+    mp_proxy_free(copy);
+    MPT_OK(mp_proxy_list_append(pair.second, mp_none_new()));
+    MPT_OK(mp_proxy_event_clear(pair.first));
+    MPT_CODE(join(child), 0);
+    mp_proxy_free(pair.first);
+    mp_proxy_free(pair.second);
+    MPT_UNTIL(mp_manager_number_of_objects(manager) == 0);
+    mp_manager_free(manager);
+}
+
 struct fatal {
     char point[32];
     char address[200];
@@ -482,6 +528,7 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_a_child_uses_its_parents_proxies),
                  MPT_CASE(test_an_object_outlives_the_thread_that_made_it),
                  MPT_CASE(test_threads_are_told_apart),
                  MPT_EACH_METHOD(test_references_of_the_killed_go),
+                 MPT_EACH_METHOD(test_a_lost_connection_takes_no_reference_of_others),
                  MPT_EACH_METHOD(test_a_death_while_a_proxy_is_made_leaves_nothing),
                  MPT_EACH_METHOD(test_a_death_while_a_proxy_is_freed_leaves_nothing),
                  MPT_EACH_METHOD(test_processes_start_while_threads_call),
