@@ -90,8 +90,8 @@ mp_object *mp_list_copy(const mp_object *sequence);
 mp_object *mp_tuple_copy(const mp_object *sequence);
 
 /* Replace a part of a list by the items of a list or tuple, which stay as they are / drop it.
- *   returns  0; MP_EINVAL: a step of 0, or another one than 1 and another number of items; MP_ETYPE;
- *            -ENOMEM
+ *   returns  0; MP_EINVAL: a step of 0, or another one than 1 and another number of items;
+ *            MP_ETYPE; -ENOMEM
  *   python   list[start:stop:step] = items, del list[start:stop:step] */
 int mp_list_set_slice(mp_object *list, mp_slice slice, const mp_object *items);
 int mp_list_delete_slice(mp_object *list, mp_slice slice);

@@ -147,6 +147,8 @@ int mp__call_wait(struct mp__invocation *call, pthread_cond_t *condition, mp__ti
     mp__time now = mp__now();
     if (deadline != MP__NEVER && now >= deadline)
         return MP_ETIMEDOUT;
+    if (atomic_load(&call->server->is_stopping))
+        return mp__call_is_over(call) ? MP_EEOF : 0;
     if (session->slice_ms == 0)
         session->slice_ms = FIRST_SLICE_MS;
     mp__time until = now + session->slice_ms * (MP__SECOND / 1000);

@@ -91,8 +91,8 @@ void mp__referent_nest(struct mp__server *server, struct mp__referent *referent)
  * MP__NESTED_GRACE ago. */
 #define MP__NESTED_GRACE (30 * MP__SECOND)
 void mp__referents_collect(struct mp__server *server, mp__time now);
-/* Free the dying, before the server's mutex is released. Those that are left, linked by next, are to
- * be freed after that. */
+/* Free the dying, before the server's mutex is released. Those that are left, linked by next, are
+ * to be freed after that. */
 struct mp__referent *mp__referents_sweep(struct mp__server *server);
 void mp__referents_free(struct mp__server *server, struct mp__referent *list);
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fuzz a target with libFuzzer and AddressSanitizer; new inputs and crashes go into the working directory.
 # SPDX-License-Identifier: MIT
-# usage: fuzz.sh pickle|frames|challenge SECONDS [WORK_DIRECTORY]
+# usage: fuzz.sh pickle|frames|challenge|manager SECONDS [WORK_DIRECTORY]
 set -eu
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 work=${3:-$(mktemp -d)}

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static int call_sleep(mp_method_call *call) {
     double seconds;
     int code = mp_object_parse(call->args, "(d)", &seconds);
     if (code == 0)
-        usleep((useconds_t)(seconds * 1e6));
+        (void)poll(NULL, 0, (int)(seconds * 1e3));
     return code;
 }
 
