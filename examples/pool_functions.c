@@ -1,5 +1,5 @@
-/* pool_functions.c: tasks of one pool may be different functions. Python: several functions given to
- * apply_async. SPDX-License-Identifier: MIT */
+/* pool_functions.c: tasks of one pool may be different functions. Python: several functions given
+ * to apply_async. SPDX-License-Identifier: MIT */
 #include <mp/context.h>
 #include <mp/pool.h>
 #include <poll.h>

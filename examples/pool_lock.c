@@ -1,5 +1,5 @@
-/* pool_lock.c: twenty tasks, of which one at a time is let through by a lock. In Python it must be a
- * manager's, here a pointer to any lock can be given to a task. SPDX-License-Identifier: MIT */
+/* pool_lock.c: twenty tasks, of which one at a time is let through by a lock. In Python it must be
+ * a manager's, here a pointer to any lock can be given to a task. SPDX-License-Identifier: MIT */
 #include <mp/context.h>
 #include <mp/pool.h>
 #include <mp/sync.h>
