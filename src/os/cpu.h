@@ -9,6 +9,9 @@
 int mp__cpu_count(void); /* online in the machine, at least 1 */
 /* Allowed by affinity and by the cgroup's quota (v1 and v2), at least 1. Reads files. */
 int mp__cpu_usable_count(void);
+/* The quota, rounded up, as files like /proc/self/cgroup and /proc/self/mountinfo lead to it;
+ * INT_MAX: none. */
+int mp__cpu_quota(const char *groups, const char *mounts);
 /* May this process run on one cpu only, so that spinning never helps? Cached. */
 bool mp__cpu_is_alone(void);
 

@@ -79,8 +79,8 @@ static bool has_word(const char *list, const char *word) {
 }
 
 /* Our group in the hierarchy: lines are "0::/path" (version 2) or "3:cpu,cpuacct:/path". */
-static bool find_group(bool is_v2, char *out, size_t capacity) {
-    FILE *file = fopen("/proc/thread-self/cgroup", "re");
+static bool find_group(const char *groups, bool is_v2, char *out, size_t capacity) {
+    FILE *file = fopen(groups, "re");
     char line[PATH_MAX + 64];
     bool is_found = false;
     while (file && !is_found && fgets(line, sizeof line, file)) {
@@ -115,8 +115,8 @@ static bool parse_mount(const char *line, bool is_v2, struct mount *out) {
     return sscanf(line, "%*s %*s %*s %4095s %4095s", out->root, out->point) == 2;
 }
 
-static bool find_mount(bool is_v2, struct mount *out) {
-    FILE *file = fopen("/proc/thread-self/mountinfo", "re");
+static bool find_mount(const char *mounts, bool is_v2, struct mount *out) {
+    FILE *file = fopen(mounts, "re");
     char line[2 * PATH_MAX];
     bool is_found = false;
     while (file && !is_found && fgets(line, sizeof line, file))
@@ -135,21 +135,24 @@ static const char *path_below(const char *group, const char *root) {
     return strcmp(group + length, "/") == 0 ? "" : group + length;
 }
 
-static int quota_count(bool is_v2) {
+static int quota_of(const char *groups, const char *mounts, bool is_v2) {
     struct mount mount;
     char group[PATH_MAX], folder[2 * PATH_MAX];
-    if (!find_group(is_v2, group, sizeof group) || !find_mount(is_v2, &mount))
+    if (!find_group(groups, is_v2, group, sizeof group) || !find_mount(mounts, is_v2, &mount))
         return INT_MAX;
     snprintf(folder, sizeof folder, "%s%s", mount.point, path_below(group, mount.root));
     return quota_up_to(folder, strlen(mount.point), is_v2);
 }
 
+int mp__cpu_quota(const char *groups, const char *mounts) {
+    int old = quota_of(groups, mounts, false), new = quota_of(groups, mounts, true);
+    return old < new ? old : new;
+}
+
 int mp__cpu_usable_count(void) {
-    int least = affinity_count();
-    for (int is_v2 = 0; is_v2 < 2; is_v2++) {
-        int count = quota_count(is_v2);
-        least = count < least ? count : least;
-    }
+    int allowed = affinity_count();
+    int quota = mp__cpu_quota("/proc/thread-self/cgroup", "/proc/thread-self/mountinfo");
+    int least = allowed < quota ? allowed : quota;
     return least < 1 ? 1 : least;
 }
 

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "os/cpu.h"
 
+#include <limits.h>
+
 int mp__cpu_usable_count(void) {
     return mp__cpu_count();
 }
@@ -19,4 +21,9 @@ bool mp__cpu_can_pin(void) {
 
 void mp__cpu_pin(unsigned number) {
     (void)number;
+}
+
+int mp__cpu_quota(const char *groups, const char *mounts) {
+    (void)groups, (void)mounts;
+    return INT_MAX;
 }
