@@ -18,7 +18,7 @@
 #define LONGEST_UNTOLD_SLICE (MP__SECOND / 10) /* when only our looking finds one */
 #define LONGEST_DYING (MP__SECOND / 50)        /* that we wait for a dying process at a time */
 
-#define NEIGHBOURS 8                           /* processes that a sleeper watches */
+#define NEIGHBOURS 8 /* processes that a sleeper watches */
 
 /* The word in the registry, `news`: number of the last news << 1 | somebody watches. */
 #define WATCHED UINT32_C(1)
@@ -56,7 +56,7 @@ struct sleep {
     struct mp__wait_word words[MP__WAIT_ANY_MAX]; /* the caller's, the news, others' lives */
     mp__member_ref lives[MP__WAIT_ANY_MAX];       /* whose life a word is; 0: it is no life */
     size_t count;                                 /* of words */
-    mp__time deadline;
+    mp__time deadline;                            /* the caller's */
     bool is_blind; /* there is somebody whose death the kernel would not tell */
 };
 
