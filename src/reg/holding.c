@@ -34,10 +34,6 @@ void mp__recover_register(enum mp__holding_kind kind, mp__recover_fn recover) {
     recover_table[kind] = recover;
 }
 
-static uint64_t look(const mp__holding *entry) {
-    return atomic_load_explicit(entry, memory_order_relaxed);
-}
-
 /* The entry at a position below the capacity of record and chunks. */
 static mp__holding *entry_at(struct thread_shared *self, uint32_t position) {
     if (position < MP__HOLDINGS_INLINE)
@@ -64,7 +60,7 @@ void mp__holdings_drop_chunks(struct thread_shared *self) {
 /* Forget empty entries at the top: erased by us or by others. */
 static uint32_t shrink_list(struct thread_shared *self) {
     uint32_t count = self->holding_count;
-    while (count > 0 && look(entry_at(self, count - 1)) == 0)
+    while (count > 0 && mp__holding_look(entry_at(self, count - 1)) == 0)
         count--;
     self->holding_count = count;
     if (__builtin_expect(count == 0 && atomic_load_explicit(&self->more, memory_order_relaxed), 0))
@@ -88,7 +84,7 @@ static bool add_chunk(struct thread_shared *self, uint32_t number) {
 __attribute__((noinline)) static mp__holding *hold_more(struct thread_shared *self,
                                                         uint64_t value) {
     uint32_t position = 0;
-    while (position < self->holding_count && look(entry_at(self, position)) != 0)
+    while (position < self->holding_count && mp__holding_look(entry_at(self, position)) != 0)
         position++;
     if (position == self->holding_count) {
         struct holdings_chunk_shared *newest = atomic_load(&self->more);
@@ -116,7 +112,7 @@ mp__holding *mp__hold_slow(struct thread_shared *self, uint64_t value) {
 void mp__unhold_slow(struct thread_shared *self, uint64_t value) {
     for (uint32_t i = self->holding_count; i > 0; i--) {
         mp__holding *entry = entry_at(self, i - 1);
-        if (look(entry) != value)
+        if (mp__holding_look(entry) != value)
             continue;
         atomic_store_explicit(entry, 0, memory_order_release);
         MP__POINT("holding.unhold.erased");
@@ -129,7 +125,7 @@ void mp__unhold_slow(struct thread_shared *self, uint64_t value) {
 static bool erase_one(mp__holding *entries, uint32_t count, uint64_t value) {
     for (uint32_t i = count; i > 0; i--) {
         uint64_t expected = value;
-        if (look(&entries[i - 1]) == value &&
+        if (mp__holding_look(&entries[i - 1]) == value &&
             atomic_compare_exchange_strong(&entries[i - 1], &expected, 0))
             return true;
     }

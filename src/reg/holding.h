@@ -36,6 +36,10 @@ static inline uint64_t mp__holding_make(enum mp__holding_kind kind, const void *
     return (uint64_t)kind << 56 | (uint64_t)(uintptr_t)object;
 }
 
+static inline uint64_t mp__holding_look(const mp__holding *entry) {
+    return atomic_load_explicit(entry, memory_order_relaxed);
+}
+
 /* The slow halves: the list is long, or not all that was taken is given back in order. */
 mp__holding *mp__hold_slow(struct thread_shared *self, uint64_t value);
 void mp__unhold_slow(struct thread_shared *self, uint64_t value);
@@ -46,14 +50,13 @@ static inline mp__holding *mp__hold(struct thread_shared *self, enum mp__holding
                                     const void *object) {
     uint64_t value = mp__holding_make(kind, object);
     uint32_t count = self->holding_count;
-    mp__holding *entry = &self->holdings[count];
-    if (__builtin_expect(count >= MP__HOLDINGS_INLINE, 0) ||
-        (count > 0 && atomic_load_explicit(entry - 1, memory_order_relaxed) == 0))
+    if (count >= MP__HOLDINGS_INLINE ||
+        (count > 0 && mp__holding_look(&self->holdings[count - 1]) == 0))
         return mp__hold_slow(self, value);
     self->holding_count = count + 1;
-    atomic_store_explicit(entry, value, memory_order_release);
+    atomic_store_explicit(&self->holdings[count], value, memory_order_release);
     MP__POINT("holding.hold.written");
-    return entry;
+    return &self->holdings[count];
 }
 
 /* Erase the newest entry for it, by the thread itself. */
@@ -61,21 +64,16 @@ static inline void mp__unhold(struct thread_shared *self, enum mp__holding_kind 
                               const void *object) {
     uint64_t value = mp__holding_make(kind, object);
     uint32_t last = self->holding_count - 1;
-    mp__holding *entry = &self->holdings[last];
-    if (__builtin_expect(last >= MP__HOLDINGS_INLINE, 0) ||
-        atomic_load_explicit(entry, memory_order_relaxed) != value ||
-        (last > 0 && atomic_load_explicit(entry - 1, memory_order_relaxed) == 0) ||
+    if (last >= MP__HOLDINGS_INLINE || mp__holding_look(&self->holdings[last]) != value ||
+        (last > 0 && mp__holding_look(&self->holdings[last - 1]) == 0) ||
         atomic_load_explicit(&self->more, memory_order_relaxed) != NULL) {
         mp__unhold_slow(self, value);
         return;
     }
-    atomic_store_explicit(entry, 0, memory_order_release);
+    atomic_store_explicit(&self->holdings[last], 0, memory_order_release);
     MP__POINT("holding.unhold.erased");
     self->holding_count = last;
 }
-
-/* Erase it from another thread's list (who released the other one's lock). */
-void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object);
 
 /* How a layer gives back what a dead thread held. Must be idempotent: the caller may itself be
  * killed and another one begins again. The object's memory is still there. Runs in any process,
