@@ -294,7 +294,6 @@ static int hold_until_told(void *arg, size_t size) {
     (void)size;
     MPT_CHECK(length(pair->second) == 1);
     MPT_OK(mp_proxy_event_set(pair->first));
-    MPT_OK(mp_proxy_event_wait(pair->first, MP_FOREVER));
     MPT_UNTIL(mp_proxy_event_is_set(pair->first) == 0);
     MPT_CHECK(length(pair->second) == 2);
     return 0;
