@@ -18,13 +18,15 @@
 
 enum { UNHEARD_MAX = 32 }; /* replies that may wait in a socket: far from filling it */
 
-struct peer { /* a manager, or one after the other, at an address; stays as long as the process */
+/* A manager, or one after the other, at an address; stays as long as the process. All that changes
+ * is under `changing`. */
+struct peer {
     struct peer *next;
-    unsigned
-        users; /* proxies and managers of this process; this and what follows: under changing */
-    unsigned epoch; /* see mp__link_epoch; of the last time when there is no connection */
-    unsigned count; /* connections, the anchor too */
-    int anchor;     /* a connection's descriptor; -1: none */
+    unsigned users;  /* proxies and managers of this process */
+    unsigned count;  /* connections, also those that are being made */
+    unsigned epoch;  /* see mp__link_epoch; of the last time when there is no connection */
+    uint64_t client; /* who we are to the manager in this epoch */
+    int anchor;      /* a connection's descriptor; -1: none */
     char address[];
 };
 
@@ -41,7 +43,6 @@ static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER; /* the lists; held 
 static struct peer *peers;
 static struct channel *all_channels;
 static struct channel *lost_channels; /* of other threads at a fork: maybe cut off in a call */
-static uint64_t client_id;            /* of this process; 0: none yet; under changing */
 static pthread_t main_thread;         /* its channels stay */
 static pthread_key_t thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -68,14 +69,8 @@ static void forget_all(void) {
         peer->anchor = -1;
         peer->users = peer->count = 0;
     }
-    client_id = 0;
     main_thread = pthread_self();
     unlock_lists();
-}
-
-static void count_locked(struct peer *peer) {
-    if (peer->count++ == 0)
-        peer->epoch++;
 }
 
 static void close_channel(struct channel *channel) {
@@ -148,22 +143,31 @@ int mp__link_hold(const char *address) {
     return find_peer(address, 1) ? 0 : -ENOMEM;
 }
 
-/* How the manager knows which connections are of this process. */
-static uint64_t find_client_id(void) {
+/* How the manager knows which connections are of one client. With the first one that is another
+ * client than before: the manager may not yet have noticed that the last one ended. */
+static uint64_t add_connection(struct peer *peer) {
     lock_lists();
-    while (client_id == 0)
-        if (mp__random_bytes(&client_id, sizeof client_id) < 0)
-            client_id = (uint64_t)mp__now() | 1;
-    uint64_t id = client_id;
+    if (peer->count++ == 0) {
+        peer->epoch++;
+        if (mp__random_bytes(&peer->client, sizeof peer->client) < 0)
+            peer->client = (uint64_t)mp__now();
+    }
+    uint64_t client = peer->client;
     unlock_lists();
-    return id;
+    return client;
 }
 
-static mp_object *make_introduction(void) {
+static void drop_connection(struct peer *peer) {
+    lock_lists();
+    peer->count--;
+    unlock_lists();
+}
+
+static mp_object *make_introduction(uint64_t client) {
     char name[200];
     const char *process = mp_process_name(mp_current_process());
     snprintf(name, sizeof name, "%.100s" MP__CLIENT_MARK "%016llx", process ? process : "?",
-             (unsigned long long)find_client_id());
+             (unsigned long long)client);
     mp_object *args = mp_object_build("(s)", name);
     return args ? mp__request_new(NULL, "accept_connection", args, NULL) : NULL;
 }
@@ -183,9 +187,9 @@ static int exchange(struct mp__wire *wire, const mp_object *request, mp_object *
     return code < 0 ? code : mp__wire_receive(wire, reply, has_proxy);
 }
 
-/* Connect for more than one request. 1: to a manager of ours; 0: to another. */
-static int open_wire(struct mp__wire *wire, const struct mp__site *site) {
-    mp_object *reply, *request = make_introduction();
+/* Connect for more than one request. 1: to a manager of ours; 0: to another. The peer counts it. */
+static int open_wire(struct mp__wire *wire, struct peer *peer, const struct mp__site *site) {
+    mp_object *reply, *request = make_introduction(add_connection(peer));
     int code = request ? mp__wire_open(wire, site) : -ENOMEM;
     if (code == 0) {
         code = exchange(wire, request, &reply, NULL);
@@ -193,8 +197,10 @@ static int open_wire(struct mp__wire *wire, const struct mp__site *site) {
             mp__wire_close(wire);
     }
     mp_object_free(request);
-    if (code < 0)
+    if (code < 0) {
+        drop_connection(peer);
         return code;
+    }
     code = is_greeting(reply);
     mp_object_free(reply);
     return code;
@@ -208,13 +214,12 @@ static int ensure_anchor(struct peer *peer, const struct mp__site *site) {
     unlock_lists();
     if (has_anchor || pthread_equal(pthread_self(), main_thread))
         return 0;
-    int code = open_wire(&wire, site);
+    int code = open_wire(&wire, peer, site);
     if (code < 0)
         return code;
     lock_lists();
     int spare = peer->anchor;
-    if (spare < 0)
-        count_locked(peer);
+    peer->count -= spare >= 0;
     peer->anchor = wire.socket;
     unlock_lists();
     wire.socket = spare;
@@ -230,7 +235,6 @@ static void add_channel(struct channel *channel) {
     if (all_channels)
         all_channels->before_all = channel;
     all_channels = channel;
-    count_locked(channel->peer);
     unlock_lists();
     (void)pthread_setspecific(thread_end, channel);
 }
@@ -239,7 +243,7 @@ static int open_channel(struct channel **out, struct peer *peer, const struct mp
     struct channel *channel = calloc(1, sizeof *channel);
     if (!channel)
         return mp__fail(-ENOMEM, "no memory for a connection to %.200s", site->address);
-    int code = open_wire(&channel->wire, site);
+    int code = open_wire(&channel->wire, peer, site);
     if (code < 0) {
         free(channel);
         return code;
