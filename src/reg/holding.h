@@ -75,6 +75,9 @@ static inline void mp__unhold(struct thread_shared *self, enum mp__holding_kind 
     self->holding_count = last;
 }
 
+/* Erase it from another thread's list (who released the other one's lock). */
+void mp__unhold_of(uint32_t thread, enum mp__holding_kind kind, const void *object);
+
 /* How a layer gives back what a dead thread held. Must be idempotent: the caller may itself be
  * killed and another one begins again. The object's memory is still there. Runs in any process,
  * never in two at once. It must not sleep, nor call mp__self (NULL here: the caller may be one that
