@@ -110,12 +110,15 @@ pid_t mp__child_exec(const struct mp__exec *exec) {
     return -error;
 }
 
-/* O_PATH: a program may be executable without being readable. By this thread: once the first one
- * has ended /proc/self shows nothing of what the others still have. */
+/* O_PATH: a program may be executable without being readable. Once the first thread has ended
+ * /proc/self shows nothing of what the others still have. It is asked first all the same: valgrind
+ * knows that name alone, and would show itself under the other. */
 int mp__child_own_image(void) {
-    int descriptor;
-    do
-        descriptor = open("/proc/thread-self/exe", O_PATH | O_CLOEXEC);
-    while (descriptor < 0 && errno == EINTR);
+    static const char *const names[] = {"/proc/self/exe", "/proc/thread-self/exe"};
+    int descriptor = -1;
+    for (size_t i = 0; i < 2 && descriptor < 0; i++)
+        do
+            descriptor = open(names[i], O_PATH | O_CLOEXEC);
+        while (descriptor < 0 && errno == EINTR);
     return descriptor < 0 ? -errno : descriptor;
 }

@@ -99,7 +99,7 @@ pid_t mp__child_exec(const struct mp__exec *exec) {
 
 /* POSIX has no name for it; these are what systems have. */
 int mp__child_own_image(void) {
-    static const char *const names[] = {"/proc/thread-self/exe", "/proc/self/exe",
+    static const char *const names[] = {"/proc/self/exe", "/proc/thread-self/exe",
                                         "/proc/curproc/file", "/proc/curproc/exe",
                                         "/proc/self/object/a.out"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
