@@ -8,7 +8,6 @@
 
 #include "os/descriptor.h"
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `list`; held while forking */
 static struct {
     int *entries;    /* descriptors, in no order */
@@ -35,12 +34,14 @@ static void end_fork_in_child(void) {
     pthread_mutex_unlock(&lock);
 }
 
-static void register_handlers(void) {
+/* Before all other constructors: the handlers that come first are the last ones before a fork. So
+ * this lock is taken after all others that are held while forking, as by those who hold one and
+ * close a descriptor. */
+__attribute__((constructor(101))) static void guard_fork(void) {
     pthread_atfork(begin_fork, end_fork_in_parent, end_fork_in_child);
 }
 
 static void lock_list(void) {
-    pthread_once(&once, register_handlers);
     pthread_mutex_lock(&lock);
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mp/process.h"
@@ -174,8 +175,34 @@ static void test_end_of_a_child_is_seen_while_one_lives_that_was_forked_meanwhil
     mp_shared_free(words);
 }
 
+static void *fork_again_and_again(void *arg) {
+    while (!is_over) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        MPT_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+    }
+    return arg;
+}
+
+static void test_daemons_may_end_while_a_thread_forks(void **state) {
+    (void)state;
+    pthread_t thread;
+    mp_process_options options = {.target = do_nothing, .daemon = MP_DAEMON};
+    assert_int_equal(pthread_create(&thread, NULL, fork_again_and_again, NULL), 0);
+    for (int i = 0; i < TURNS; i++) {
+        mp_process *process;
+        MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK), &options));
+        MPT_OK(mp_process_start(process));
+        assert_int_equal(end(process), 0);
+    }
+    is_over = true;
+    pthread_join(thread, NULL);
+}
+
 MPT_PROCESS_MAIN(
     MPT_CASE(test_key_and_name_may_be_set_while_others_use_them),
     MPT_EACH_METHOD(test_key_and_name_may_be_set_while_a_child_starts),
     MPT_EACH_METHOD(test_child_has_the_name_and_key_from_before_its_start),
-    MPT_EACH_METHOD(test_end_of_a_child_is_seen_while_one_lives_that_was_forked_meanwhile))
+    MPT_EACH_METHOD(test_end_of_a_child_is_seen_while_one_lives_that_was_forked_meanwhile),
+    MPT_CASE(test_daemons_may_end_while_a_thread_forks))
