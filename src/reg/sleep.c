@@ -70,19 +70,29 @@ static bool has_lost_life(mp__member_ref ref) {
     return atomic_load(&mp__member_at(mp__member_index(ref))->life_is_lost) == ref >> 32;
 }
 
-/* The kernel tells of a death before the process is quite gone. One that then does not go (it has
- * executed another program) is waited for only once. Another recovery is not waited for, since it
- * may be stopped: it will tell us. */
+/* It has executed another program, or takes long to die: from now on the kernel is asked. */
+static void note_lost_life(mp__member_ref ref) {
+    uint32_t none = 0;
+    (void)atomic_compare_exchange_strong(&mp__member_at(mp__member_index(ref))->life_is_lost, &none,
+                                         (uint32_t)(ref >> 32));
+    MP__POINT("sleep.life.noted");
+}
+
+/* The kernel tells of a death before the process is quite gone: a moment for that, by whoever has
+ * one, during which nothing else wakes us. Another recovery is not waited for, since it may be
+ * stopped: it will tell us. */
 static bool attend_death(mp__member_ref ref, mp__time deadline) {
-    static _Thread_local mp__member_ref awaited;
+    mp__time latest = mp__now() + LONGEST_DYING;
     if (mp__recover_member_until(ref, 0))
         return true;
-    mp__time latest = mp__now() + LONGEST_DYING;
-    if (ref == awaited || has_lost_life(ref) || !mp__member_is_alive(ref))
+    if (deadline < latest || has_lost_life(ref) || !mp__member_is_alive(ref))
         return false;
-    awaited = ref;
-    mp__child_await_end(mp__member_pid(ref), deadline < latest ? deadline : latest);
-    return mp__recover_member_until(ref, 0);
+    mp__child_await_end(mp__member_pid(ref), latest);
+    if (mp__recover_member_until(ref, 0))
+        return true;
+    if (mp__now() >= latest && mp__member_is_alive(ref))
+        note_lost_life(ref);
+    return false;
 }
 
 /* Who cannot be watched is dead, or dying, or goes on without its first thread. */

@@ -370,6 +370,48 @@ static void test_sleepers_see_the_death_of_a_process_without_a_life_lock(void **
     check_sleepers_see_the_death_of(enter_by_another_thread_and_block);
 }
 
+static void join_and_execute(void *arg) {
+    (void)arg;
+    MPT_CHECK(mp__self());
+    execl("/bin/sleep", "sleep", "60", (char *)NULL);
+    MPT_CHECK(false);
+}
+
+static unsigned count_lives(void) {
+    unsigned count = 0;
+    for (uint32_t i = 1; i < MP__MEMBER_MAX; i++)
+        count += mp__robust_is_held(&mp__member_at(i)->life);
+    return count;
+}
+
+static mp__time time_sleep_for_nothing(void) {
+    mp__time before = mp__now();
+    MPT_OK(mp__sleep_any(&(struct mp__wait_word){&board->word, 1}, 1, MP__NEVER));
+    return mp__now() - before;
+}
+
+/* Their lives seem to have ended. Nobody sleeps for that instead of for what it wants. */
+static void test_sleepers_wait_once_for_who_executed_another_program(void **state) {
+    (void)state;
+    enum { COUNT = 3, TIMES = 10 };
+    pid_t pids[COUNT];
+    mp__time least = MP__NEVER;
+    set_up();
+    for (int i = 0; i < COUNT; i++)
+        pids[i] = mpt_fork(join_and_execute, NULL);
+    MPT_UNTIL(count_used() == 2 + 2 * COUNT && count_lives() == 1);
+    for (int i = 0; i < TIMES; i++) {
+        mp__time time = time_sleep_for_nothing();
+        least = time < least ? time : least;
+    }
+    assert_true(least < MP__SECOND / 100);
+    for (int i = 0; i < COUNT; i++)
+        kill(pids[i], SIGKILL);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(mpt_join(pids[i]), -SIGKILL);
+    tear_down();
+}
+
 static void sleep_and_recover(void *arg) {
     mpt_die_at("recover.holding.erased", 5);
     sleep_until_released(arg);
@@ -428,5 +470,6 @@ MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),
          MPT_CASE(test_sleeper_is_woken),
          MPT_CASE(test_sleepers_see_that_the_owner_died),
          MPT_CASE(test_sleepers_see_the_death_of_a_process_without_a_life_lock),
+         MPT_CASE(test_sleepers_wait_once_for_who_executed_another_program),
          MPT_CASE(test_sleepers_go_on_when_the_first_to_know_is_killed),
          MPT_CASE(test_nobody_enters_what_a_dead_one_holds))
