@@ -311,9 +311,11 @@ static int try_spares(struct child *child, const int *list, int count) {
     return 0;
 }
 
-/* None is idle: wait until one is, or the server says why not. */
+/* None is idle: wait until one is, or the server says why not. What it said before was about what
+ * it did for later. */
 static int await_spare(uint32_t bell, mp__time limit) {
     struct forkserver_shared *record = client.record;
+    atomic_store(&record->refusal, 0);
     poke_server();
     (void)mp__futex_wait(&record->bell, bell, mp__now() + SPARE_SLICE);
     int refusal = atomic_exchange(&record->refusal, 0);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -373,6 +374,30 @@ static void test_start_fails_while_the_server_is_stopped_and_its_child_is_killed
     MPT_OK(mp_process_close(process));
 }
 
+static void *continue_when_asked(void *arg) {
+    MPT_UNTIL(atomic_load(&find_server()->refusal) == 0);
+    kill_server(SIGCONT);
+    return arg;
+}
+
+/* It is not the present start that failed. */
+static void test_start_works_after_the_server_could_not_fork_ahead(void **state) {
+    (void)state;
+    mp_process *list[MP__SPARE_FEW];
+    pthread_t thread;
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    await_spares();
+    kill_server(SIGSTOP);
+    for (int i = 0; i < MP__SPARE_FEW; i++)
+        list[i] = start(do_nothing, NULL, 0);
+    atomic_store(&find_server()->refusal, -EAGAIN);
+    assert_int_equal(pthread_create(&thread, NULL, continue_when_asked, NULL), 0);
+    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < MP__SPARE_FEW; i++)
+        assert_int_equal(end(list[i]), 0);
+}
+
 static void test_stopped_server_is_killed_in_the_end(void **state) {
     (void)state;
     assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
@@ -399,4 +424,5 @@ MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_daemons_may_be_many),
                  MPT_CASE(test_stopped_server_does_not_hold_up_joins),
                  MPT_CASE(test_start_fails_while_the_server_is_stopped_and_its_child_is_killed),
+                 MPT_CASE(test_start_works_after_the_server_could_not_fork_ahead),
                  MPT_CASE(test_stopped_server_is_killed_in_the_end))
