@@ -269,24 +269,26 @@ static int find_channel(struct channel **out, const struct mp__site *site) {
     return peer ? open_channel(out, peer, site) : -ENOMEM;
 }
 
+/* Whatever it is that comes. */
 static int hear(struct channel *channel) {
     mp_object *reply;
     for (; channel->unheard > 0; channel->unheard--) {
         int code = mp__wire_receive(&channel->wire, &reply, NULL);
-        if (code < 0)
+        if (channel->wire.is_broken)
             return code;
-        mp_object_free(reply);
+        if (code == 0)
+            mp_object_free(reply);
     }
     return 0;
 }
 
-/* Where the next message begins is not known after a failure. */
+/* A reply that cannot be read is no reason to lose the locks that this connection holds. */
 static int talk(struct channel *channel, const mp_object *request, mp_object **reply,
                 bool *has_proxy) {
     int code = hear(channel);
     if (code == 0)
         code = exchange(&channel->wire, request, reply, has_proxy);
-    if (code < 0)
+    if (channel->wire.is_broken)
         close_channel(channel);
     return code;
 }
@@ -339,10 +341,10 @@ static void tell(struct channel *channel, const mp_object *request) {
     int code = channel->unheard < UNHEARD_MAX ? 0 : hear(channel);
     if (code == 0)
         code = mp__wire_send(&channel->wire, request);
-    if (code < 0)
-        close_channel(channel);
-    else
+    if (code == 0)
         channel->unheard++;
+    if (channel->wire.is_broken)
+        close_channel(channel);
 }
 
 void mp__link_tell(const struct mp__site *site, mp_object *request) {

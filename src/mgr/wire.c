@@ -46,7 +46,8 @@ void mp__wire_close(struct mp__wire *wire) {
     wire->socket = -1;
 }
 
-static int fail_gone(void) {
+static int fail_gone(struct mp__wire *wire) {
+    wire->is_broken = true;
     return mp__fail(MP_EEOF, "the other end of a manager's connection is gone");
 }
 
@@ -67,7 +68,7 @@ int mp__wire_send_bytes(struct mp__wire *wire, const void *data, size_t size) {
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
-            return fail_gone();
+            return fail_gone(wire);
         while (message.msg_iovlen > 0 && (size_t)sent >= message.msg_iov->iov_len) {
             sent -= (ssize_t)message.msg_iov->iov_len;
             message.msg_iov++;
@@ -96,7 +97,7 @@ static int receive_bytes(struct mp__wire *wire, size_t wanted) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return fail_gone();
+            return fail_gone(wire);
         buffer->size += (size_t)got;
     }
     return 0;
@@ -138,10 +139,11 @@ int mp__wire_take(struct mp__wire *wire, const uint8_t **data, size_t *size, siz
         forget_taken(wire);
     int code = receive_head(wire, &head, &bytes);
     if (code == 0 && bytes > size_max)
-        return mp__fail(MP_ETOOSHORT, "a message of %llu bytes is longer than the %zu allowed",
+        code = mp__fail(MP_ETOOSHORT, "a message of %llu bytes is longer than the %zu allowed",
                         (unsigned long long)bytes, size_max);
     if (code == 0)
         code = receive_bytes(wire, head + bytes);
+    wire->is_broken = code < 0;
     if (code < 0)
         return code;
     wire->taken = head + bytes;

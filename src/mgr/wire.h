@@ -14,6 +14,7 @@ struct mp__site;
 
 struct mp__wire {
     int socket;            /* -1: not connected */
+    bool is_broken;        /* nobody knows any more where a message begins */
     size_t taken;          /* bytes at the beginning of `in` that were given to somebody */
     struct mp__buffer out; /* of the request */
     struct mp__buffer in;  /* what has come */
@@ -25,7 +26,7 @@ int mp__wire_adopt(struct mp__wire *out, mp_connection *connection);
 int mp__wire_open(struct mp__wire *out, const struct mp__site *site);
 void mp__wire_close(struct mp__wire *wire);
 
-/* 0; MP_EEOF: the other end is gone. After a failure the wire is of no use, here and below. */
+/* 0; MP_EEOF: the other end is gone. */
 int mp__wire_send_bytes(struct mp__wire *wire, const void *data, size_t size);
 /* Wait for a message, whose bytes are the wire's until the next one. 0; MP_EEOF; MP_ETOOSHORT: it
  * has more than `size_max` bytes; MP_EPROTO; -ENOMEM. */

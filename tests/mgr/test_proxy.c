@@ -495,6 +495,25 @@ static void test_what_is_no_proxy_is_refused(void **state) {
     mp_object_free(none);
 }
 
+/* The items nest deeper than the value that fitted into a request. */
+static void test_a_reply_that_cannot_be_read_costs_no_lock(void **state) {
+    (void)state;
+    mp_proxy *dict, *lock;
+    mp_object *got, *deep = mp_list_new();
+    begin();
+    MPT_OK(mp_manager_dict(manager, &dict, NULL));
+    MPT_OK(mp_manager_rlock(manager, &lock));
+    MPT_OK(mp_proxy_lock_acquire(lock, MP_FOREVER));
+    for (int i = 0; i < 995; i++)
+        deep = mp_object_build("[N]", deep);
+    MPT_OK(mp_proxy_dict_set(dict, mp_none_new(), deep));
+    MPT_CODE(mp_proxy_dict_items(dict, &got), MP_EPROTO);
+    MPT_OK(mp_proxy_lock_release(lock));
+    mp_proxy_free(lock);
+    mp_proxy_free(dict);
+    mp_manager_free(manager);
+}
+
 static void test_bad_arguments_are_refused(void **state) {
     (void)state;
     mp_proxy *list;
@@ -536,5 +555,6 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_a_child_uses_its_parents_proxies),
                  MPT_EACH_METHOD(test_calls_to_a_dead_server_fail),
                  MPT_EACH_METHOD(test_proxies_are_put_into_proxies),
                  MPT_CASE(test_200_clients_call_at_once),
+                 MPT_CASE(test_a_reply_that_cannot_be_read_costs_no_lock),
                  MPT_CASE(test_what_is_no_proxy_is_refused),
                  MPT_EACH_METHOD(test_bad_arguments_are_refused))
