@@ -232,7 +232,8 @@ int mp_pool_terminate(mp_pool *pool);
  *   python   Pool.join */
 int mp_pool_join(mp_pool *pool, double timeout);
 
-/* Terminate, join, and give everything back. Not in a callback. NULL: nothing. Python: leaving
+/* Terminate, join, and give everything back; nothing when in a callback, or in a task of its
+ * threads, which would wait for itself. NULL: nothing. Python: leaving
  * `with Pool()` */
 void mp_pool_free(mp_pool *pool);
 

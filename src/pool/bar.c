@@ -183,7 +183,8 @@ void mp__bar_end(struct mp__bar *bar) {
 void mp__bar_free(struct mp__bar *bar) {
     if (!bar)
         return;
-    mp__bar_end(bar);
+    struct mp__bar *self = bar;
+    atomic_compare_exchange_strong(&owner, &self, NULL);
     pthread_mutex_destroy(&bar->mutex);
     free(bar);
 }

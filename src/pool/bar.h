@@ -35,7 +35,7 @@ struct mp__bar *mp__bar_new(uint64_t total);
 void mp__bar_draw(struct mp__bar *bar, uint64_t done, uint64_t total, uint64_t failed);
 /* Leave the last line there: once, and when that returns it stands there. */
 void mp__bar_end(struct mp__bar *bar);
-void mp__bar_free(struct mp__bar *bar); /* ends it; NULL: nothing */
+void mp__bar_free(struct mp__bar *bar); /* as it is; NULL: nothing */
 /* The line, at most `columns` long; what does not fit is left out. Returns its length. */
 size_t mp__bar_format(char out[MP__BAR_COLUMNS_MAX + 1], unsigned columns,
                       const struct mp__bar_figures *figures);

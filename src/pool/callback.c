@@ -38,7 +38,7 @@ static void tell_progress(const struct pool_shared *pool, struct job_shared *job
     size_t done = undone < job->count ? job->count - undone : 0;
     if (done < errand->progress_told)
         done = errand->progress_told;
-    if (errand->bar)
+    if (errand->bar && atomic_load(&job->state) != MP__JOB_ABANDONED)
         mp__bar_draw(errand->bar, done, job->count, atomic_load(&job->failed_count));
     if (!errand->progress || (done == errand->progress_told && done < job->count))
         return;

@@ -265,6 +265,8 @@ static void draw_bar(struct imap_shared *imap, int code) {
 }
 
 static void end_bar(struct imap_shared *imap) {
+    if (imap->bar)
+        mp__bar_end(imap->bar);
     mp__bar_free(imap->bar);
     imap->bar = NULL;
 }

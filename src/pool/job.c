@@ -80,18 +80,20 @@ bool mp__job_begin_settling(struct job_shared *job) {
     }
 }
 
+/* Before anybody goes on who waits for the job, and perhaps prints something. */
+static void end_bar(struct job_shared *job) {
+    if (atomic_load(&job->state) == MP__JOB_DONE)
+        mp__bar_draw(job->errand.bar, job->count, job->count, atomic_load(&job->failed_count));
+    mp__bar_end(job->errand.bar);
+}
+
 void mp__job_end_settling(struct job_shared *job, bool has_results) {
+    if (job->errand.bar && atomic_load(&job->state) != MP__JOB_PENDING)
+        end_bar(job);
     if (has_results)
         copy_results_out(job);
     atomic_store(&job->settled, has_results ? MP__SETTLE_DONE : MP__SETTLE_NOT);
     mp__gate_notify(&job->gate, MP__WAKE_ALL);
-}
-
-/* Before anybody goes on who waits for the job, and perhaps prints something. */
-static void end_bar(struct job_shared *job, bool is_done) {
-    if (is_done)
-        mp__bar_draw(job->errand.bar, job->count, job->count, atomic_load(&job->failed_count));
-    mp__bar_end(job->errand.bar);
 }
 
 void mp__job_settle(struct job_shared *job) {
@@ -100,8 +102,6 @@ void mp__job_settle(struct job_shared *job) {
     bool is_done = atomic_load(&job->state) == MP__JOB_DONE;
     if (is_done)
         explain(job);
-    if (job->errand.bar)
-        end_bar(job, is_done);
     mp__job_end_settling(job, is_done);
 }
 

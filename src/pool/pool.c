@@ -434,6 +434,8 @@ void mp_pool_free(mp_pool *pool) {
         return;
     struct pool_shared *shared = mp__pool_of(pool);
     struct pool_local *local = shared->local;
+    if (mp__seat_is_mine(local) || mp__callback_is_me(local))
+        return; /* it would wait for itself for ever */
     terminate(local, MP__NEVER);
     join_pool(local, MP__NEVER);
     unlist_pool(local);

@@ -188,11 +188,28 @@ static void test_bar_is_not_for_dumb_terminals(void **state) {
     assert_string_equal(terminal.output, "after\r\n");
 }
 
+static void map_in_closed_pool(void) {
+    mp_pool *pool = make_pool(1);
+    MPT_CHECK(mp_pool_close(pool) == 0);
+    MPT_CHECK(mp_pool_map(pool, take_a_moment, "x", 1, 1, NULL, 0,
+                          &(mp_map_options){.progress_bar = true}) == MP_EINVAL);
+    MPT_CHECK(write(STDOUT_FILENO, "after\n", 6) == 6);
+    mp_pool_free(pool);
+}
+
+static void test_refused_map_has_no_bar(void **state) {
+    (void)state;
+    static struct terminal terminal;
+    start(&terminal, 100, map_in_closed_pool);
+    assert_int_equal(finish(&terminal), 0);
+    assert_string_equal(terminal.output, "after\r\n");
+}
+
 static void map_with_stderr_in_a_file(void) {
     FILE *file = tmpfile();
     MPT_CHECK(file && dup2(fileno(file), STDERR_FILENO) == STDERR_FILENO);
     map_with_bar();
-    MPT_CHECK(lseek(fileno(file), 0, SEEK_END) == 0);
+    MPT_CHECK(lseek(fileno(file), 0, SEEK_END) == 0); /* it is empty */
     fclose(file);
 }
 
@@ -303,6 +320,28 @@ static void test_program_that_handles_ctrl_c_ends_cleanly(void **state) {
     assert_string_equal(terminal.output, "ready\r\n^Cended\r\n");
 }
 
+static void cancel_with_bar(void) {
+    mp_pool *pool = make_pool(2);
+    mp_async_result *result = begin_work(pool, true);
+    MPT_CHECK(mp_async_result_cancel(result) == 0);
+    MPT_CHECK(write(STDOUT_FILENO, "after\n", 6) == 6);
+    mp_async_result_free(result);
+    mp_pool_free(pool);
+    mp_shared_free((void *)begun);
+}
+
+static void test_bar_of_a_cancelled_map_ends_before_cancel_returns(void **state) {
+    (void)state;
+    static struct terminal terminal;
+    static char screen[4096];
+    start(&terminal, 80, cancel_with_bar);
+    assert_int_equal(finish(&terminal), 0);
+    show(&terminal, screen, sizeof screen);
+    assert_memory_equal(screen, "ready|  0%  [", 13);
+    assert_non_null(strstr(screen, "/20  "));
+    assert_non_null(strstr(screen, "|after|"));
+}
+
 static void *terminate_at_signal(void *arg) {
     sigset_t interrupt;
     int signal;
@@ -365,6 +404,8 @@ MPT_PROCESS_MAIN(MPT_EACH_WORKER(test_bar_stands_in_one_line_and_ends_before_map
                  MPT_CASE(test_bar_fits_every_width),
                  MPT_CASE(test_bar_heeds_columns_of_the_environment),
                  MPT_CASE(test_bar_is_not_for_dumb_terminals), MPT_CASE(test_bar_is_not_for_files),
+                 MPT_CASE(test_refused_map_has_no_bar),
+                 MPT_EACH_METHOD(test_bar_of_a_cancelled_map_ends_before_cancel_returns),
                  MPT_EACH_WORKER(test_bar_of_an_imap_counts_what_was_read),
                  MPT_EACH_WORKER(test_program_that_handles_ctrl_c_ends_cleanly),
                  MPT_EACH_WORKER(test_waiting_call_ends_when_another_thread_heeds_ctrl_c),

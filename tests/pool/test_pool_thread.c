@@ -148,6 +148,7 @@ static int end_own_pool(const void *arg, size_t arg_size, mp_reply *reply, void 
     (void)arg_size, (void)reply, (void)state;
     mp_pool *pool = *(mp_pool *const *)arg;
     MPT_CODE(mp_pool_terminate(pool), MP_ESTATE);
+    mp_pool_free(pool);
     MPT_OK(mp_pool_close(pool));
     MPT_CODE(mp_pool_join(pool, MP_FOREVER), MP_ESTATE);
     return 0;
