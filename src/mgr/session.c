@@ -13,17 +13,6 @@
 
 enum { BUFFER_KEPT_MAX = 1 << 16, STACK_BYTES = 1 << 20 };
 
-/* The oldest first: when there are too many it is the one that goes. */
-static void list_proving(struct mp__server *server, struct mp__session *session) {
-    struct mp__session **place = &server->proving;
-    while (*place)
-        place = &(*place)->younger;
-    *place = session;
-    session->is_proving = true;
-    if (++server->proving_count > server->options->proofs_max)
-        mp__session_cut(server->proving);
-}
-
 static void unlist_proving(struct mp__server *server, struct mp__session *session) {
     struct mp__session **place = &server->proving;
     if (!session->is_proving)
@@ -33,6 +22,20 @@ static void unlist_proving(struct mp__server *server, struct mp__session *sessio
     *place = session->younger;
     session->is_proving = false;
     server->proving_count--;
+}
+
+/* The oldest first: when there are too many it is the one that goes. */
+static void list_proving(struct mp__server *server, struct mp__session *session) {
+    struct mp__session **place = &server->proving, *oldest;
+    while (*place)
+        place = &(*place)->younger;
+    *place = session;
+    session->is_proving = true;
+    if (++server->proving_count <= server->options->proofs_max)
+        return;
+    oldest = server->proving;
+    unlist_proving(server, oldest);
+    mp__session_cut(oldest);
 }
 
 static void list_session(struct mp__server *server, struct mp__session *session) {

@@ -32,9 +32,14 @@
 /* One start at a time: a sibling forked in between would hold the other child's end of its
  * sentinel. A forked child begins with a free one. */
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool is_starting; /* this thread has it */
 
+/* What the forking thread held its child holds, and can release; what another one held it cannot. */
 static void reset_starting(void) {
-    starting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    if (is_starting)
+        mp__start_unlock();
+    else
+        starting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 __attribute__((constructor)) static void guard_fork(void) {
@@ -43,9 +48,11 @@ __attribute__((constructor)) static void guard_fork(void) {
 
 void mp__start_lock(void) {
     pthread_mutex_lock(&starting);
+    is_starting = true;
 }
 
 void mp__start_unlock(void) {
+    is_starting = false;
     pthread_mutex_unlock(&starting);
 }
 
