@@ -3,6 +3,7 @@
 #ifndef MP__OS_IMAGE_H
 #define MP__OS_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,9 @@ int mp__image_of(const void *function, struct mp__image *out);
 int mp__image_find(const char *path, struct mp__image *out);
 /* Load it for good: 0 or MP_EINVAL with detail. */
 int mp__image_load(const char *path);
+
+/* The name of the function at that offset in the object's file. false: the file has no such symbol,
+ * is not there, or not the one that was loaded. */
+bool mp__image_name_function(const char *path, uint64_t offset, char *out, size_t capacity);
 
 #endif

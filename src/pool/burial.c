@@ -92,10 +92,15 @@ static void push_leftover(struct death *death, struct batch_shared *from, uint64
 }
 
 static void fail_dead_item(const struct death *death, uint64_t item) {
-    char how[80], why[160];
+    struct job_shared *job = death->batch->job;
+    const struct mp__function *function = &job->function;
+    char how[40], what[80], why[160];
     describe_end(death, how, sizeof how);
-    snprintf(why, sizeof why, "worker %d %s", (int)death->pid, how);
-    fail_item(death->batch->job, item, MP_EWORKER, why);
+    if (job->shape == MP__JOB_TRAY)
+        function = &job->tickets[item].function;
+    mp__function_describe(function, what, sizeof what);
+    snprintf(why, sizeof why, "worker %d %s in %s", (int)death->pid, how, what);
+    fail_item(job, item, MP_EWORKER, why);
 }
 
 static void fail_overdue_item(const struct death *death, uint64_t item) {

@@ -42,6 +42,7 @@ int mp__keeper_launch(struct pool_local *local, uint32_t seat) {
     int code = mp_process_new(&process, local->context, &options);
     if (code < 0)
         return code;
+    mp__process_of(process)->may_have_children = true;
     code = mp__process_launch(process);
     mp__log(MP_LOG_DEBUG, code == 0 ? "added worker" : "no worker could be added");
     if (code == 0)

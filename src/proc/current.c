@@ -195,6 +195,7 @@ static void copy_rest(struct process_shared *to, const struct process_shared *fr
     to->maker_pid = from->maker_pid;
     to->method = from->method;
     to->is_daemon = from->is_daemon;
+    to->may_have_children = from->may_have_children;
     to->is_hidden = from->is_hidden;
     to->says_when_ready = from->says_when_ready;
     to->log_legacy = from->log_legacy;

@@ -52,6 +52,7 @@ struct process_shared {
     pid_t maker_pid;               /* the parent's pid, for the child */
     mp_start_method method;        /* MP_FORK, MP_SPAWN or MP_FORKSERVER */
     bool is_daemon;                /* set before start */
+    bool may_have_children;        /* though it is a daemon (workers of pools); set before start */
     bool is_hidden;       /* the library's own (fork server): not listed, may have children */
     uint32_t log_legacy;  /* what a child that is not forked logs; set when it is started */
     bool says_when_ready; /* the target itself reports the start (fork server, after its preload) */

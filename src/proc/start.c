@@ -132,7 +132,7 @@ static int check_startable(struct process_shared *process) {
             "alone may start it",
             mp__process_title(process), (int)process->maker_pid);
     const struct process_shared *self = mp__current();
-    if (self->is_daemon && !process->is_hidden)
+    if (self->is_daemon && !self->may_have_children && !process->is_hidden)
         return mp__fail(MP_EDAEMON,
                         "mp_process_start: '%s' is a daemon, and daemons have no children",
                         mp__process_title(self));

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -190,4 +191,15 @@ int mp__function_find(const struct mp__function *function, mp__any_fn *out) {
     }
     *out = (mp__any_fn)((base & ~(uintptr_t)1) + function->offset);
     return 0;
+}
+
+void mp__function_describe(const struct mp__function *function, char *out, size_t capacity) {
+    const char *path = "", *file = "the program";
+    if (function->image >= 1 && function->image <= ROWS && mp__arena)
+        path = table()->rows[function->image - 1].path;
+    if (mp__image_name_function(path, function->offset, out, capacity))
+        return;
+    if (path[0])
+        file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    snprintf(out, capacity, "%s+0x%" PRIx64, file, function->offset);
 }

@@ -62,9 +62,9 @@ static void test_task_that_ends_its_worker_fails_with_the_reason(void **state) {
     int code = 7;
     mp_pool *pool = make_pool(2);
     MPT_CODE(mp_pool_apply(pool, die, NULL, 0, NULL, 0, NULL), MP_EWORKER);
-    check_detail(" died of SIGKILL");
+    check_detail(" died of SIGKILL in die");
     MPT_CODE(mp_pool_apply(pool, leave, &code, sizeof code, NULL, 0, NULL), MP_EWORKER);
-    check_detail(" exited with code 7");
+    check_detail(" exited with code 7 in leave");
     MPT_CODE(mp_pool_apply(pool, quit, &code, sizeof code, NULL, 0, NULL), MP_EWORKER);
     assert_non_null(strstr(mp_error_detail(), " exited with code "));
     check_echo(pool, 5);
