@@ -43,8 +43,9 @@ MP_BEGIN_DECLS
 /* Become the child, when this program was executed as one. Call it first in main(), before anything
  * that a child should not do again.
  *   argc, argv  main's own
- *   returns     0 in a program that a user started. In a child of MP_SPAWN or MP_FORKSERVER it
- *               runs the target and ends the process with its code: it never returns.
+ *   returns     0 in a program that a user started. In a child of MP_SPAWN or MP_FORKSERVER, and
+ *               in one that a Python program spawns (mp/python.h, whose registrations come before
+ *               this), it runs the target and ends the process with its code: it never returns.
  *               MP_EINVAL: no argv; -errno: the program's own file cannot be opened, so that
  *               MP_SPAWN and MP_FORKSERVER do not work here
  *   owns        a descriptor of the program's file to the end: replacing the file does no harm

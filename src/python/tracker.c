@@ -1,4 +1,4 @@
-/* The resource tracker in Python's lines: "REGISTER:/mp-a8x4:semaphore".
+/* The resource tracker in Python's lines: "REGISTER:/mp-a8x4:semaphore", or the same in JSON.
  * SPDX-License-Identifier: MIT */
 #include "python/tracker.h"
 
@@ -68,19 +68,65 @@ static struct type *find_type(const char *name) {
     return NULL;
 }
 
-/* A name has no colon in it, and is not longer than Python allows. */
-static bool obey(const char *line) {
-    char command[16], name[513], type_name[32];
-    if (sscanf(line, "%15[^:]:%512[^:]:%31[^:]", command, name, type_name) != 3)
+struct line {
+    char command[16];
+    char name[513]; /* Python allows no longer ones */
+    char type[32];
+};
+
+/* "key":"text" out of a line of JSON, as Python writes it. */
+static bool find_text(const char *line, const char *key, char *out, size_t room) {
+    char quoted[24];
+    snprintf(quoted, sizeof quoted, "\"%s\"", key);
+    const char *found = strstr(line, quoted);
+    found = found ? strchr(found + strlen(quoted), '"') : NULL;
+    size_t size = found ? strcspn(found + 1, "\"") : 0;
+    if (!found || size >= room)
         return false;
-    struct type *type = find_type(type_name);
+    memcpy(out, found + 1, size);
+    out[size] = 0;
+    return true;
+}
+
+/* Base64 with - and _, in place; false: it is none. */
+static bool decode_name(char *name) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned bits = 0, count = 0;
+    char *to = name;
+    for (const char *at = name; *at && *at != '='; at++) {
+        const char *digit = strchr(digits, *at);
+        if (!digit)
+            return false;
+        bits = bits << 6 | (unsigned)(digit - digits);
+        count += 6;
+        if (count >= 8)
+            *to++ = (char)(bits >> (count -= 8));
+    }
+    *to = 0;
+    return true;
+}
+
+/* The newest Pythons write JSON, with the name in base64; in the older form it has no colon. */
+static bool split(const char *text, struct line *out) {
+    if (text[0] != '{')
+        return sscanf(text, "%15[^:]:%512[^:]:%31[^:]", out->command, out->name, out->type) == 3;
+    out->name[0] = 0;
+    bool has_name = find_text(text, "base64_name", out->name, sizeof out->name);
+    return find_text(text, "cmd", out->command, sizeof out->command) &&
+           find_text(text, "rtype", out->type, sizeof out->type) &&
+           (!has_name || decode_name(out->name));
+}
+
+static bool obey(const char *text) {
+    struct line line;
+    struct type *type = split(text, &line) ? find_type(line.type) : NULL;
     if (!type)
         return false;
-    if (strcmp(command, "REGISTER") == 0)
-        return add_name(type, name);
-    if (strcmp(command, "UNREGISTER") == 0)
-        return remove_name(type, name);
-    return strcmp(command, "PROBE") == 0;
+    if (strcmp(line.command, "REGISTER") == 0)
+        return add_name(type, line.name);
+    if (strcmp(line.command, "UNREGISTER") == 0)
+        return remove_name(type, line.name);
+    return strcmp(line.command, "PROBE") == 0;
 }
 
 static int read_lines(FILE *stream) {

@@ -188,6 +188,23 @@ static void test_a_tracker_forgets_what_is_unregistered(void **state) {
     assert_int_equal(code, 0);
 }
 
+static void test_a_tracker_reads_json(void **state) {
+    (void)state;
+    char errors[1000];
+    int code =
+        track("{\"cmd\": \"PROBE\", \"rtype\": \"noop\"}\n"
+              "{\"cmd\":\"REGISTER\",\"rtype\":\"semaphore\",\"base64_name\":\"L21wLWFi\"}\n"
+              "UNREGISTER:/mp-ab:semaphore\n"
+              "REGISTER:/mp-abc:semaphore\n"
+              "{\"cmd\":\"UNREGISTER\",\"rtype\":\"semaphore\",\"base64_name\":\"L21wLWFiYw==\"}\n",
+              errors, sizeof errors);
+    assert_string_equal(errors, "");
+    assert_int_equal(code, 0);
+    assert_int_equal(track("{\"cmd\":\"REGISTER\",\"rtype\":\"semaphore\",\"base64_name\":\"!\"}\n",
+                           errors, sizeof errors),
+                     3);
+}
+
 static void test_a_tracker_unlinks_what_is_left(void **state) {
     (void)state;
     char errors[1000], lines[200], name[64];
@@ -240,7 +257,7 @@ MPT_MAIN(MPT_CASE(test_both_command_lines_are_understood),
          MPT_CASE(test_a_parent_that_ends_too_early_is_said),
          MPT_CASE(test_spoiled_pickles_end_with_a_code), MPT_CASE(test_it_is_no_fork_server),
          MPT_CASE(test_other_arguments_are_the_program_s),
-         MPT_CASE(test_a_tracker_forgets_what_is_unregistered),
+         MPT_CASE(test_a_tracker_forgets_what_is_unregistered), MPT_CASE(test_a_tracker_reads_json),
          MPT_CASE(test_a_tracker_unlinks_what_is_left),
          MPT_CASE(test_a_tracker_says_what_it_does_not_understand),
          MPT_CASE(test_a_tracker_outlives_who_is_interrupted))
