@@ -513,6 +513,7 @@ static void test_items_that_are_done_do_not_come_again(void **state) {
     mp_object_free(ask(worker, ident, "get", NULL));
     mp_object_free(ask(worker, ident, "get", NULL));
     mp_connection_free(worker);
+    MPT_UNTIL(integer_of(ask(channel, ident, "qsize", NULL)) == 2);
     assert_int_equal(integer_of(ask(channel, ident, "get", wait_args())), 1);
     mp_connection_free(channel);
     create("done", ident);
