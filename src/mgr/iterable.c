@@ -38,8 +38,8 @@ static mp_object *list_of_keys(const mp_object *dict) {
 }
 
 static mp_object *list_of_text(const mp_object *str) {
-    const char *text;
-    size_t size;
+    const char *text = "";
+    size_t size = 0;
     mp_object *list = mp_list_new();
     int code = list ? mp_str_get(str, &text, &size) : -ENOMEM;
     for (const uint8_t *at = (const uint8_t *)text, *end = at + size; code == 0 && at < end;) {
