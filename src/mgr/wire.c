@@ -13,6 +13,7 @@
 #include "mgr/protocol.h"
 #include "mp/listener.h"
 #include "os/descriptor.h"
+#include "sync/spin.h"
 
 #define CONNECT_SECONDS 20.0 /* for a connection and the proof of the key */
 enum { HEAD_MAX = 12, BUFFER_BYTES = 4096, BUFFER_KEPT = 1 << 16 };
@@ -82,6 +83,19 @@ int mp__wire_send_bytes(struct mp__wire *wire, const void *data, size_t size) {
     return 0;
 }
 
+/* Who is asked often answers soon: a sleep and its wake-up take longer than a call. */
+static ssize_t receive_some(int socket, void *to, size_t size) {
+    struct mp__spin spin = mp__spin_begin(MP__SPIN_SOCKET);
+    ssize_t got = -1;
+    bool is_waiting = true;
+    while (is_waiting && mp__spin_once(&spin)) {
+        got = recv(socket, to, size, MSG_DONTWAIT);
+        is_waiting = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    mp__spin_end(&spin, !is_waiting);
+    return is_waiting ? recv(socket, to, size, 0) : got;
+}
+
 /* Until `wanted` bytes are there; memory grows with what has come. */
 static int receive_bytes(struct mp__wire *wire, size_t wanted) {
     struct mp__buffer *buffer = &wire->in;
@@ -92,8 +106,8 @@ static int receive_bytes(struct mp__wire *wire, size_t wanted) {
                        : mp__buffer_reserve(buffer, left > more ? more : left + BUFFER_BYTES);
         if (code < 0)
             return code;
-        ssize_t got =
-            recv(wire->socket, buffer->data + buffer->size, buffer->capacity - buffer->size, 0);
+        ssize_t got = receive_some(wire->socket, buffer->data + buffer->size,
+                                   buffer->capacity - buffer->size);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)

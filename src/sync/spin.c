@@ -10,6 +10,7 @@ static const struct {
 } kinds[] = {[MP__SPIN_LOCK] = {1000, 8, 128, 16},
              [MP__SPIN_EVENT] = {2000, 1, 1, 64},
              [MP__SPIN_CHILD] = {1000, 8, 8, 16},
+             [MP__SPIN_SOCKET] = {800, 8, 8, 128},
              [MP__SPIN_GATHER] = {32, 1, 1, 64}};
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {

@@ -22,10 +22,11 @@
 #include "os/cpu.h"
 
 enum mp__spin_kind {
-    MP__SPIN_LOCK,  /* looks ever more seldom: each look takes the line away from who holds it */
-    MP__SPIN_EVENT, /* sees at once what happens */
-    MP__SPIN_CHILD, /* for a child that begins or ends; lets others run */
-    MP__SPIN_GATHER /* looks at nothing: several things are to be seen at once afterwards */
+    MP__SPIN_LOCK,   /* looks ever more seldom: each look takes the line away from who holds it */
+    MP__SPIN_EVENT,  /* sees at once what happens */
+    MP__SPIN_CHILD,  /* for a child that begins or ends; lets others run */
+    MP__SPIN_SOCKET, /* each look is a system call */
+    MP__SPIN_GATHER  /* looks at nothing: several things are to be seen at once afterwards */
 };
 
 struct mp__spin {
