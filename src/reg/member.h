@@ -30,7 +30,8 @@ struct member_shared {
                                       time 0: unknown yet */
     _Atomic uint64_t parent;       /* mp__member_ref of who started it; 0 the root or unknown */
     _Atomic uint32_t life_is_lost; /* epoch in which the life lock says nothing, as its thread has
-                                      ended, or not yet begun: ask the kernel; 0 never */
+                                      ended, or not yet begun, or its program has: ask the kernel;
+                                      0 never */
     _Alignas(64) _Atomic uint64_t label[8]; /* epoch << 32 | flags, and the name: reg/label.h */
     /* Held from entering until death by the thread that entered. */
     _Alignas(64) struct mp__robust life;

@@ -7,8 +7,9 @@
  *
  *     up to 32 KiB    cut from slabs (shm/slab.h), each owned by a thread that takes from it
  *                     without a lock; anybody frees without a lock
- *     larger          runs of 4 KiB units (shm/unit.h), under the heap's lock. Huge ones go back to
- *                     the system when freed, others once much of such memory has piled up
+ *     larger          runs of 4 KiB units (shm/unit.h), under the heap's lock; up to 4 MiB some
+ *                     that were freed lately are taken again without it (shm/spare.h). Huge ones go
+ *                     back to the system when freed, others once much of such memory has piled up
  *
  *     who may call what at once      everything, from any process; two must not free one block
  *     if a process dies in a call    the others go on: who comes to the lock next repairs what was

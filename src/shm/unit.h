@@ -5,8 +5,7 @@
  * run's first unit is the truth about it; everything else (bins, lists, marks at the run's end,
  * sums) can be derived from these words and is, after the death of a process that had the lock:
  * mp__units_rebuild. So each change of a run is ordered round one store of one state word. Inside a
- * run lie stale words, but never one that says LARGE, SPARE, BUSY or
- * SLAB.
+ * run lie stale words, but never one that says LARGE, SPARE, BUSY or SLAB.
  *
  *     state word    63         48 47       32 31                 4   3      2..0
  *                   +------------+-----------+--------------------+-------+------+

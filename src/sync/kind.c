@@ -18,7 +18,7 @@ int mp__kind_refuse(const void *object, enum mp__kind kind, const char *function
         return mp__fail(MP_EINVAL, "%s: %p is not a %s: no object starts there", function, object,
                         noun);
     uint32_t word = atomic_load_explicit((const mp__kind_word *)object, memory_order_relaxed);
-    if (word >= MP__KIND_LOCK && word <= MP__KIND_TICKET)
+    if (word >= MP__KIND_LOCK && word <= MP__KIND_PROXY)
         return mp__fail(MP_EINVAL, "%s: %p is another kind of object, not a %s", function, object,
                         noun);
     return mp__fail(MP_EINVAL, "%s: %p is no %s, or was freed", function, object, noun);
