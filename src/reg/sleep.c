@@ -78,16 +78,16 @@ static void note_lost_life(mp__member_ref ref) {
     MP__POINT("sleep.life.noted");
 }
 
-/* The kernel tells of a death before the process is quite gone: a moment for that, by whoever has
- * one, during which nothing else wakes us. Another recovery is not waited for, since it may be
- * stopped: it will tell us. */
+/* The kernel tells of a death before the process is quite gone: a moment for that, during which
+ * nothing else wakes us. Another recovery is not waited for, since it may be stopped: it will tell
+ * us. */
 static bool attend_death(mp__member_ref ref, mp__time deadline) {
     mp__time latest = mp__now() + LONGEST_DYING;
     if (mp__recover_member_until(ref, 0))
         return true;
-    if (deadline < latest || has_lost_life(ref) || !mp__member_is_alive(ref))
+    if (has_lost_life(ref) || !mp__member_is_alive(ref))
         return false;
-    mp__child_await_end(mp__member_pid(ref), latest);
+    mp__child_await_end(mp__member_pid(ref), deadline < latest ? deadline : latest);
     if (mp__recover_member_until(ref, 0))
         return true;
     if (mp__now() >= latest && mp__member_is_alive(ref))
