@@ -42,18 +42,6 @@ int mp__batch_make_table(struct batch_shared *batch, uint32_t seats) {
     return batch->claimed ? 0 : -ENOMEM;
 }
 
-/* A seat's words have one writer: who sits there, or the keeper for a dead one. */
-void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk) {
-    uint64_t bit = UINT64_C(1) << chunk % 64;
-    if (!batch->claimed) {
-        atomic_fetch_or_explicit(&batch->few_claimed, bit, memory_order_release);
-        return;
-    }
-    _Atomic uint64_t *word = &batch->claimed[seat * batch->claimed_stride + chunk / 64];
-    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    atomic_store_explicit(word, old | bit, memory_order_release);
-}
-
 bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
                           uint64_t chunk) {
     if (batch->is_tray)
@@ -152,6 +140,7 @@ static bool take_locked(struct pool_shared *pool, struct worker_shared *worker,
     *out = batch;
     if (!batch)
         return false;
+    worker->seen_ready = 0;
     atomic_store(&worker->item, MP__POOL_NO_ITEM);
     atomic_store(&worker->batch, (uintptr_t)batch);
     MP__POINT("pool.take.entered");

@@ -70,7 +70,7 @@ struct batch_shared {
     _Atomic uint64_t *claimed; /* [seat * claimed_stride + chunk / 64]; NULL: few_claimed */
     uint64_t claimed_stride;   /* words of one seat */
     _Alignas(64) _Atomic uint64_t cursor; /* chunks given out; a line of its own: all pull at it */
-    _Atomic uint64_t ready;               /* of a tray: tickets on it; the parent's */
+    _Alignas(64) _Atomic uint64_t ready;  /* of a tray: tickets on it; the parent's */
 };
 
 enum mp__job_state { MP__JOB_PENDING, MP__JOB_DONE, MP__JOB_ABANDONED };
@@ -174,7 +174,9 @@ struct job_shared {
     const struct column_shared *columns; /* of a starmap */
     struct task_shared *tasks;           /* of tasks: [count] */
     struct ticket_shared *tickets;       /* of a tray: [count] */
-    _Atomic uint32_t live_tickets;       /* that the user has */
+    uint32_t given_tickets;              /* to the user; the pool's mutex */
+    _Atomic uint32_t final_tickets;      /* the same when it is closed, before 0 */
+    _Atomic uint32_t freed_tickets;      /* by the user */
     uint64_t first_number;               /* what the first item is called in sentences */
     uint64_t count;                      /* of items */
     uint64_t item_size;                  /* bytes of a map's item; of a starmap: columns */
@@ -220,6 +222,7 @@ struct worker_shared {
     _Atomic int32_t cpu_clock;   /* of a thread: the clockid_t of its processor time */
     struct mp__worker_past past; /* of those who sat there before */
     uint32_t seat;               /* which record this is; constant */
+    uint64_t seen_ready;         /* of the tray it is in: so many were ready; its own */
     int init_code;               /* what the initializer returned; before state says it failed */
     char init_detail[MP__POOL_DETAIL_BYTES]; /* and its sentence */
 };
@@ -281,8 +284,7 @@ int mp__batch_take(struct pool_shared *pool, struct worker_shared *worker,
                    struct batch_shared **out, uint64_t *chunk);
 /* Its table of claims; before it is pushed. 0 or -ENOMEM. */
 int mp__batch_make_table(struct batch_shared *batch, uint32_t seats);
-/* Keeper: has a record said, or a dead one meant, that it has this chunk? */
-void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk);
+/* Keeper: has a record said that it has this chunk? */
 bool mp__batch_is_claimed(const struct pool_shared *pool, const struct batch_shared *batch,
                           uint64_t chunk);
 /* Worker, or keeper for a dead one: leave the batch its record names; the last one ends the job. */
@@ -312,18 +314,34 @@ static inline uint64_t mp__batch_chunk_end(const struct batch_shared *batch, uin
     return batch->end - first < batch->chunk ? batch->end : first + batch->chunk;
 }
 
+/* Note that it is claimed. A seat's words have one writer: who sits there, or the keeper for a dead
+ * one. */
+static inline void mp__batch_mark(struct batch_shared *batch, uint32_t seat, uint64_t chunk) {
+    uint64_t bit = UINT64_C(1) << chunk % 64;
+    if (!batch->claimed) {
+        atomic_fetch_or_explicit(&batch->few_claimed, bit, memory_order_release);
+        return;
+    }
+    _Atomic uint64_t *word = &batch->claimed[seat * batch->claimed_stride + chunk / 64];
+    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, old | bit, memory_order_release);
+}
+
 /* How many have been or could be claimed; more than chunk_count when workers tried in vain. */
-static inline bool mp__batch_count_claim(struct batch_shared *batch, uint64_t *out) {
+static inline bool mp__batch_count_claim(struct worker_shared *worker, struct batch_shared *batch,
+                                         uint64_t *out) {
     if (!batch->is_tray) {
         *out = atomic_fetch_add_explicit(&batch->cursor, 1, memory_order_relaxed);
         return *out < atomic_load_explicit(&batch->chunk_count, memory_order_relaxed);
     }
     *out = atomic_load_explicit(&batch->cursor, memory_order_relaxed);
-    do
-        if (*out >= atomic_load_explicit(&batch->ready, memory_order_acquire))
+    do {
+        if (*out >= worker->seen_ready)
+            worker->seen_ready = atomic_load_explicit(&batch->ready, memory_order_acquire);
+        if (*out >= worker->seen_ready)
             return false;
-    while (!atomic_compare_exchange_weak_explicit(&batch->cursor, out, *out + 1,
-                                                  memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&batch->cursor, out, *out + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
@@ -333,7 +351,7 @@ static inline bool mp__batch_count_claim(struct batch_shared *batch, uint64_t *o
 static inline bool mp__batch_claim(struct worker_shared *worker, struct batch_shared *batch,
                                    uint64_t *chunk) {
     uint64_t claimed;
-    bool is_ours = mp__batch_count_claim(batch, &claimed);
+    bool is_ours = mp__batch_count_claim(worker, batch, &claimed);
     MP__POINT("pool.claim.counted");
     if (!is_ours)
         return false;

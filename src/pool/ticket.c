@@ -110,32 +110,30 @@ void mp__ticket_free_argument(struct ticket_shared *ticket) {
     ticket->task.data = NULL;
 }
 
-/* Not the last one: nobody needs to know. */
-static bool is_last_but_for_others(struct job_shared *tray) {
-    uint32_t live = atomic_load_explicit(&tray->live_tickets, memory_order_relaxed);
-    while (live > 1)
-        if (atomic_compare_exchange_weak(&tray->live_tickets, &live, live - 1))
-            return false;
-    return true;
+/* While the tray is open it is not known how many there will be. When it is closed, only the last
+ * one to be freed may touch it again. */
+static void give_up(struct job_shared *tray, struct pool_local *local) {
+    uint32_t final = atomic_load(&tray->final_tickets);
+    if (final > 0 && atomic_fetch_add(&tray->freed_tickets, 1) + 1 < final)
+        return;
+    if (!local) {
+        mp__job_erase(tray);
+        return;
+    }
+    pthread_mutex_lock(&local->mutex);
+    if (final == 0)
+        atomic_fetch_add(&tray->freed_tickets, 1);
+    mp__tray_release(local, tray);
+    pthread_mutex_unlock(&local->mutex);
 }
 
 void mp__ticket_free(struct ticket_shared *ticket) {
     struct job_shared *tray = ticket->tray;
     atomic_store_explicit(&ticket->kind, 0, memory_order_relaxed);
     if (atomic_load(&ticket->state) == MP__TICKET_DONE) {
-        mp__heap_free(atomic_exchange(&ticket->task.block, NULL));
+        mp__heap_free(atomic_load_explicit(&ticket->task.block, memory_order_relaxed));
+        atomic_store_explicit(&ticket->task.block, NULL, memory_order_relaxed);
         mp__ticket_free_argument(ticket);
     }
-    if (!is_last_but_for_others(tray))
-        return;
-    if (!tray->pool) {
-        if (atomic_fetch_sub(&tray->live_tickets, 1) == 1)
-            mp__job_erase(tray);
-        return;
-    }
-    struct pool_local *local = tray->pool->local;
-    pthread_mutex_lock(&local->mutex);
-    if (atomic_fetch_sub(&tray->live_tickets, 1) == 1)
-        mp__tray_release(local, tray);
-    pthread_mutex_unlock(&local->mutex);
+    give_up(tray, tray->pool ? tray->pool->local : NULL);
 }

@@ -55,7 +55,7 @@ static int open_tray(struct pool_local *local) {
 /* Closed, and no ticket is the user's any more. */
 void mp__tray_release(struct pool_local *local, struct job_shared *tray) {
     if (tray == local->open_tray || tray->errand.is_released ||
-        atomic_load(&tray->live_tickets) > 0)
+        atomic_load(&tray->freed_tickets) < tray->given_tickets)
         return;
     tray->errand.is_released = true;
     mp__job_unrefer_locked(local, tray);
@@ -67,6 +67,7 @@ void mp__tray_close(struct pool_local *local) {
     if (!tray)
         return;
     local->open_tray = NULL;
+    atomic_store(&tray->final_tickets, tray->given_tickets);
     atomic_store(&tray->batch.chunk_count, tray->count);
     mp__batch_finish(local->shared, &tray->batch);
     mp__tray_release(local, tray);
@@ -115,7 +116,7 @@ static int add_ticket(struct ticket_shared **out, struct pool_local *local,
     ticket->function = function;
     if (order->is_wanted) {
         atomic_store_explicit(&ticket->kind, MP__KIND_TICKET, memory_order_relaxed);
-        atomic_fetch_add_explicit(&tray->live_tickets, 1, memory_order_relaxed);
+        tray->given_tickets++;
     }
     atomic_store_explicit(&tray->batch.ready, ++tray->count, memory_order_release);
     if (tray->count == MP__POOL_TRAY_TICKETS)
@@ -129,7 +130,7 @@ int mp__tray_submit(struct ticket_shared **out, mp_pool *pool, const struct mp__
     pthread_mutex_lock(&local->mutex);
     int code = add_ticket(out, local, order);
     pthread_mutex_unlock(&local->mutex);
-    if (code == 0)
-        mp__gate_notify(&local->shared->work, 1);
+    if (code == 0 && mp__gate_has_sleeper_now(&local->shared->work))
+        mp__gate_wake(&local->shared->work, 1);
     return code;
 }

@@ -95,17 +95,30 @@ static inline bool claim_next(struct work *work, struct batch_shared *batch, uin
     return may_go_on(work) && mp__batch_claim(record, batch, chunk);
 }
 
+/* The loop that has to be short: what is the same for all items is looked at before. */
 static bool run_items(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp__any_fn function) {
     struct job_shared *job = batch->job;
+    struct worker_shared *record = work->record;
     mp_map_fn map = (mp_map_fn)function;
     void *state = work->state;
     size_t step = job->item_size, result_step = job->result_size;
+    bool is_plain = !work->is_thread && !job->time_limit && !job->codes;
     do {
         uint64_t item = mp__batch_chunk_first(batch, chunk);
         uint64_t end = mp__batch_chunk_end(batch, chunk);
         const char *from = job->items + item * step;
         char *to = job->results + item * result_step;
+        if (is_plain && end - item <= work->tasks_left) {
+            work->tasks_left -= end - item;
+            for (; item < end; item++, from += step, to += result_step) {
+                atomic_store_explicit(&record->item, item << 1 | 1, memory_order_release);
+                MP__POINT("pool.item.begun");
+                int code = map(from, to, state);
+                if (__builtin_expect(code != 0, 0))
+                    mp__job_fail_item(job, item, code, MP__FAILED_TASK);
+            }
+        }
         for (; item < end && !is_cut_short(work, job); item++, from += step, to += result_step) {
             if (!begin_next(work, job, item))
                 return false;
