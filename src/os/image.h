@@ -24,8 +24,8 @@ int mp__image_find(const char *path, struct mp__image *out);
 /* Load it for good: 0 or MP_EINVAL with detail. */
 int mp__image_load(const char *path);
 
-/* The name of the function at that offset in the object's file. false: the file has no such symbol,
- * is not there, or not the one that was loaded. */
+/* The name of the function at that offset in the object's file, as that is now: for a message only.
+ * false: the file has no such symbol, or is not there. */
 bool mp__image_name_function(const char *path, uint64_t offset, char *out, size_t capacity);
 
 #endif

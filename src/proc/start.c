@@ -34,7 +34,8 @@
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool is_starting; /* this thread has it */
 
-/* What the forking thread held its child holds, and can release; what another one held it cannot. */
+/* What the forking thread held its child holds, and can release; what another one held it cannot.
+ */
 static void reset_starting(void) {
     if (is_starting)
         mp__start_unlock();
