@@ -4,7 +4,8 @@
  * Short sleeps are plain ones. Who has slept for a millisecond in vain watches its neighbours from
  * then on: it sleeps on the words of their lives too, of which the kernel wakes one sleeper at a
  * death. That one recovers the dead and tells all who watch, so that each looks again at what it
- * waits for. A newcomer to the family is told to one of them, who then watches it as well.
+ * waits for. A newcomer to the family is told to one of them, who watches it if it is a neighbour;
+ * the others see it when their slice is over.
  *
  * Where the kernel cannot wait for several words at once nobody watches: sleepers look round every
  * 0.1 s. Where it can they do so every 0.8 s at least, since a wake-up may die with its sender, or
@@ -28,6 +29,6 @@ int mp__sleep(_Atomic uint32_t *word, uint32_t expected, uint32_t owner, mp__tim
 int mp__sleep_any(const struct mp__wait_word *list, size_t count, mp__time deadline);
 
 void mp__sleep_tell_death(void);    /* somebody was recovered: all who watch look again */
-void mp__sleep_tell_newcomer(void); /* this process has just entered: one watches it */
+void mp__sleep_tell_newcomer(void); /* this process has just entered: one looks again */
 
 #endif
