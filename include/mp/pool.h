@@ -34,9 +34,10 @@
  *     all of it in another process (a fork)        MP_EFOREIGN; free does nothing there
  *
  * If a process dies in the middle of
- *     a task (killed, crash, exit)   that item or task alone fails: MP_EWORKER, the detail names
- *                                    item, pid and signal; what was left of its chunk is done by
- *                                    others, the worker is replaced
+ *     a task (killed, crash, exit)   that item or task alone fails: MP_EWORKER, with a detail as
+ *                                    "item 13: worker 4711 died of SIGSEGV in parse_row" (the
+ *                                    task's function, or file+0xoffset when it has no symbol);
+ *                                    the rest of its chunk is done by others, it is replaced
  *     taking work, or idle           nothing is lost, the worker is replaced
  *     the initializer                it is tried again; after three failures in a row the pool is
  *                                    broken: what is pending, and what is submitted later, fails
@@ -107,8 +108,9 @@ typedef struct mp_apply_options {
 
 MP_BEGIN_DECLS
 
-/* Make a pool and start its workers: daemons, named "ForkPoolWorker-1" and so on. Initializers run
- * while you go on. mp_active_children lists them too; such a handle is good until its worker ends.
+/* Make a pool and start its workers: daemons, named "ForkPoolWorker-1" and so on, which may have
+ * children and pools all the same (Python's may not). Initializers run while you go on.
+ * mp_active_children lists them too; such a handle is good until its worker ends.
  *   context  NULL: the default; MP_THREAD: workers are threads, also in a daemon
  *   options  NULL: as many workers as usable processors
  *   returns  0; MP_EINVAL: a bad or unsupported option; MP_EDAEMON: this process is a daemon;

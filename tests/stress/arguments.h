@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "mp/connection.h"
+#include "mp/imap.h"
 #include "mp/pool_stats.h"
 #include "mp/process.h"
 #include "mp/queue.h"
@@ -32,6 +33,18 @@ static bool always(void *arg) {
 
 static int item(const void *in, void *out, void *state) {
     (void)in, (void)out, (void)state;
+    return 0;
+}
+
+static mp_column column = {buffer, 1};
+
+static int row(const void *const *args, size_t count, void *out, void *state) {
+    (void)args, (void)count, (void)out, (void)state;
+    return 0;
+}
+
+static int no_input(void *user, const void **in, size_t *in_size) {
+    (void)user, (void)in, (void)in_size;
     return 0;
 }
 
@@ -132,12 +145,18 @@ static void *not_null(void *at) {
     CALL(pool_apply, mp_pool_apply(at, task, NULL, 0, buffer, 16, &size))                    \
     CALL(pool_apply_async,                                                                   \
          mp_pool_apply_async((mp_async_result **)&data, at, task, NULL, 0, NULL))            \
+    CALL(pool_starmap, mp_pool_starmap(at, row, &column, 1, 1, NULL, 0, NULL))               \
+    CALL(pool_starmap_async,                                                                 \
+         mp_pool_starmap_async((mp_async_result **)&data, at, row, &column, 1, 1, NULL, 0, NULL)) \
+    CALL(pool_imap, mp_pool_imap((mp_imap **)&data, at, task, no_input, NULL))               \
+    CALL(imap_next, mp_imap_next(at, NULL, &size, time))                                     \
     CALL(pool_stats, mp_pool_stats(at, NULL, 0))                                             \
     CALL(pool_close, mp_pool_close(at))                                                      \
     CALL(pool_terminate, mp_pool_terminate(at))                                              \
     CALL(pool_join, mp_pool_join(at, time))                                                  \
     CALL(result_get, mp_async_result_get(at, buffer, 16, &size, time))                       \
     CALL(result_wait, mp_async_result_wait(at, time))                                        \
+    CALL(result_cancel, mp_async_result_cancel(at))                                          \
     CALL(result_successful, mp_async_result_successful(at))
 
 #define CALL(name, call)                            \

@@ -37,6 +37,7 @@ static void free_as_everything(void *at) {
     mp_queue_free(at);
     mp_message_free(at);
     mp_pool_free(at);
+    mp_imap_free(at);
     mp_async_result_free(at);
 }
 
@@ -84,7 +85,7 @@ static struct object {
 } objects[] = {{"lock", NULL},    {"semaphore", NULL},  {"condition", NULL}, {"event", NULL},
                {"barrier", NULL}, {"queue", NULL},      {"message", NULL},   {"value", NULL},
                {"array", NULL},   {"connection", NULL}, {"process", NULL},   {"pool", NULL},
-               {"result", NULL}};
+               {"imap", NULL},    {"result", NULL}};
 static mp_connection *other_end;
 #define OBJECT_COUNT (sizeof objects / sizeof objects[0])
 
@@ -104,6 +105,7 @@ static void make_objects(void) {
     MPT_OK(mp_process_new((mp_process **)&next++->at, NULL, NULL));
     MPT_OK(mp_pool_new((mp_pool **)&next++->at, NULL, &(mp_pool_options){.processes = 1}));
     mp_pool *pool = next[-1].at;
+    MPT_OK(mp_pool_imap((mp_imap **)&next++->at, pool, task, no_input, NULL));
     MPT_OK(mp_pool_apply_async((mp_async_result **)&next->at, pool, task, NULL, 0, NULL));
     MPT_OK(mp_async_result_wait(next++->at, 20));
     MPT_CHECK(next == objects + OBJECT_COUNT);
