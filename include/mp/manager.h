@@ -25,6 +25,10 @@
  * server can know whose they were: those of C clients, and those of processes of this machine
  * that came over a Unix socket. Those of Python clients over TCP stay, as they do with CPython.
  *
+ * Not as in Python: what would have to call Python does not: a Pool runs registered C functions and
+ * takes no callbacks, a Barrier no action, list.sort no key. A proxy of another manager's object
+ * that is put into one here does not keep that object alive.
+ *
  *     who may call what at once
  *     mp_manager_shutdown      any thread, also while another is in mp_manager_serve_forever
  *     mp_manager_address       any thread after start or connect

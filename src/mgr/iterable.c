@@ -205,3 +205,16 @@ int mp__slice_from(struct mp__invocation *call, const mp_object *object, mp_slic
         is_right = mp__raise(call, "builtins", "ValueError", "slice step cannot be zero");
     return is_right ? 1 : -1;
 }
+
+int mp__place_from(struct mp__invocation *call, const mp_object *key, const char *what,
+                   ptrdiff_t *index, mp_slice *slice) {
+    int is_slice = mp__slice_from(call, key, slice);
+    if (is_slice != 0)
+        return is_slice;
+    mp_object_kind kind = mp_object_get_kind(key);
+    if (kind == MP_OBJECT_INT || kind == MP_OBJECT_BOOL)
+        return mp__call_index(call, key, index) ? 0 : -1;
+    mp__raise(call, "builtins", "TypeError", "%s indices must be integers or slices, not %s", what,
+              mp_object_kind_name(kind));
+    return -1;
+}

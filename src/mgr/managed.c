@@ -42,6 +42,26 @@ const mp_object *mp__managed_root(const struct mp__referent *referent, size_t *c
     return (*cursor)++ == 0 ? ((const struct mp__managed *)referent)->object : NULL;
 }
 
+mp_object *mp__managed_length(struct mp__invocation *call) {
+    return mp__call_bind_none(call)
+               ? mp_integer_new_unsigned(mp_object_length(mp__managed_object(call)))
+               : NULL;
+}
+
+mp_object *mp__managed_contains(struct mp__invocation *call) {
+    const mp_object *item;
+    if (!mp__call_bind(call, "key", &item))
+        return NULL;
+    int code = mp_object_contains(mp__managed_object(call), item);
+    return code < 0 ? mp__raise_code(call, code) : mp_bool_new(code);
+}
+
+mp_object *mp__managed_clear(struct mp__invocation *call) {
+    if (!mp__call_bind_none(call))
+        return NULL;
+    return mp__call_done(call, mp_object_clear(mp__managed_object(call)));
+}
+
 mp_object *mp__str_format(const char *format, ...) {
     char text[FORMAT_MAX];
     va_list arguments;

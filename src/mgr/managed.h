@@ -23,6 +23,11 @@ mp_object *mp__managed_value(struct mp__invocation *call);
 mp_object *mp__managed_repr(struct mp__invocation *call);
 const mp_object *mp__managed_root(const struct mp__referent *referent, size_t *cursor);
 
+/* Methods that more than one class has: __len__, __contains__, clear. */
+mp_object *mp__managed_length(struct mp__invocation *call);
+mp_object *mp__managed_contains(struct mp__invocation *call);
+mp_object *mp__managed_clear(struct mp__invocation *call);
+
 /* A str from printf's format, for reprs; a repr of an object as a str. */
 __attribute__((format(printf, 1, 2))) mp_object *mp__str_format(const char *format, ...);
 mp_object *mp__str_repr(const mp_object *object);
@@ -38,6 +43,10 @@ bool mp__dict_update(struct mp__invocation *call, mp_object *dict, const mp_obje
 
 /* A slice object? Its parts. 1; 0: it is none; -1: raised. */
 int mp__slice_from(struct mp__invocation *call, const mp_object *object, mp_slice *out);
+
+/* What stands in the brackets behind a list or array. 1: a slice; 0: an index; -1: raised. */
+int mp__place_from(struct mp__invocation *call, const mp_object *key, const char *what,
+                   ptrdiff_t *index, mp_slice *slice);
 
 /* A referent that goes through a list once: taken over. */
 struct mp__referent *mp__iterator_new(struct mp__invocation *call, mp_object *list);

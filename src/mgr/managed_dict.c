@@ -58,20 +58,6 @@ static mp_object *delete_item(struct mp__invocation *call) {
     return code == MP_EKEY ? fail_key(call, key) : mp__call_done(call, code);
 }
 
-static mp_object *contains(struct mp__invocation *call) {
-    const mp_object *key;
-    if (!mp__call_bind(call, "key", &key))
-        return NULL;
-    int code = mp_object_contains(mp__managed_object(call), key);
-    return code < 0 ? mp__raise_code(call, code) : mp_bool_new(code);
-}
-
-static mp_object *get_length(struct mp__invocation *call) {
-    return mp__call_bind_none(call)
-               ? mp_integer_new_unsigned(mp_object_length(mp__managed_object(call)))
-               : NULL;
-}
-
 /* The key's value, or NULL: raised when it is no key, else not there. */
 static const mp_object *look_up(struct mp__invocation *call, const mp_object *key) {
     const mp_object *value = mp_dict_get(mp__managed_object(call), key);
@@ -144,12 +130,6 @@ static mp_object *pop_item(struct mp__invocation *call) {
 
 static mp_object *update(struct mp__invocation *call) {
     return update_all(call, mp__managed_object(call)) ? mp_none_new() : NULL;
-}
-
-static mp_object *clear(struct mp__invocation *call) {
-    if (!mp__call_bind_none(call))
-        return NULL;
-    return mp__call_done(call, mp_object_clear(mp__managed_object(call)));
 }
 
 static mp_object *copy_of(struct mp__invocation *call, const mp_object *dict) {
@@ -232,14 +212,14 @@ static const struct mp__method methods[] = {
     {"__getitem__", get_item},
     {"__setitem__", set_item},
     {"__delitem__", delete_item},
-    {"__contains__", contains},
-    {"__len__", get_length},
+    {"__contains__", mp__managed_contains},
+    {"__len__", mp__managed_length},
     {"get", get},
     {"setdefault", set_default},
     {"pop", pop},
     {"popitem", pop_item},
     {"update", update},
-    {"clear", clear},
+    {"clear", mp__managed_clear},
     {"copy", copy},
     {"keys", keys},
     {"values", values},

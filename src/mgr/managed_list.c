@@ -23,25 +23,12 @@ static mp_object *fail_index(struct mp__invocation *call, const char *text) {
     return mp__raise(call, "builtins", "IndexError", "%s", text);
 }
 
-/* An index or a slice. 1: a slice; 0: an index; -1: raised. */
-static int take_place(struct mp__invocation *call, const mp_object *key, ptrdiff_t *index,
-                      mp_slice *slice) {
-    int is_slice = mp__slice_from(call, key, slice);
-    if (is_slice != 0)
-        return is_slice;
-    mp_object_kind kind = mp_object_get_kind(key);
-    if (kind == MP_OBJECT_INT || kind == MP_OBJECT_BOOL)
-        return mp__call_index(call, key, index) ? 0 : -1;
-    mp__raise(call, "builtins", "TypeError", "list indices must be integers or slices, not %s",
-              mp_object_kind_name(kind));
-    return -1;
-}
-
 static mp_object *get_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice = mp__call_bind(call, "key", &key) ? take_place(call, key, &index, &slice) : -1;
+    int is_slice =
+        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "list", &index, &slice) : -1;
     if (is_slice < 0)
         return NULL;
     if (is_slice)
@@ -70,7 +57,7 @@ static mp_object *set_item(struct mp__invocation *call) {
     ptrdiff_t index;
     mp_slice slice;
     int is_slice = mp__call_bind(call, "key value", arguments)
-                       ? take_place(call, arguments[0], &index, &slice)
+                       ? mp__place_from(call, arguments[0], "list", &index, &slice)
                        : -1;
     if (is_slice != 0)
         return is_slice < 0 ? NULL : set_slice(call, slice, arguments[1]);
@@ -82,17 +69,14 @@ static mp_object *delete_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice = mp__call_bind(call, "key", &key) ? take_place(call, key, &index, &slice) : -1;
+    int is_slice =
+        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "list", &index, &slice) : -1;
     if (is_slice != 0)
         return is_slice < 0
                    ? NULL
                    : mp__call_done(call, mp_list_delete_slice(mp__managed_object(call), slice));
     return done_index(call, mp_list_delete(mp__managed_object(call), index),
                       "list assignment index out of range");
-}
-
-static mp_object *get_length(struct mp__invocation *call) {
-    return mp__call_bind_none(call) ? mp_integer_new_unsigned(length_of(call)) : NULL;
 }
 
 static mp_object *append(struct mp__invocation *call) {
@@ -212,14 +196,6 @@ static mp_object *count(struct mp__invocation *call) {
     return mp_integer_new_unsigned(found);
 }
 
-static mp_object *contains(struct mp__invocation *call) {
-    const mp_object *value;
-    if (!mp__call_bind(call, "key", &value))
-        return NULL;
-    int code = mp_object_contains(mp__managed_object(call), value);
-    return code < 0 ? mp__raise_code(call, code) : mp_bool_new(code);
-}
-
 static mp_object *add(struct mp__invocation *call) {
     const mp_object *other;
     if (!mp__call_bind(call, "value", &other))
@@ -281,12 +257,6 @@ static mp_object *reversed(struct mp__invocation *call) {
     return iterator;
 }
 
-static mp_object *clear(struct mp__invocation *call) {
-    if (!mp__call_bind_none(call))
-        return NULL;
-    return mp__call_done(call, mp_object_clear(mp__managed_object(call)));
-}
-
 static mp_object *copy(struct mp__invocation *call) {
     return mp__call_bind_none(call) ? mp_list_copy(mp__managed_object(call)) : NULL;
 }
@@ -295,7 +265,7 @@ static const struct mp__method methods[] = {
     {"__getitem__", get_item},
     {"__setitem__", set_item},
     {"__delitem__", delete_item},
-    {"__len__", get_length},
+    {"__len__", mp__managed_length},
     {"append", append},
     {"extend", extend},
     {"insert", insert},
@@ -305,13 +275,13 @@ static const struct mp__method methods[] = {
     {"sort", sort},
     {"index", find_index},
     {"count", count},
-    {"__contains__", contains},
+    {"__contains__", mp__managed_contains},
     {"__add__", add},
     {"__mul__", multiply},
     {"__rmul__", multiply},
     {"__imul__", multiply_in_place},
     {"__reversed__", reversed},
-    {"clear", clear},
+    {"clear", mp__managed_clear},
     {"copy", copy},
 };
 

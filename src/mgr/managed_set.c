@@ -185,28 +185,8 @@ static mp_object *pop(struct mp__invocation *call) {
     return item;
 }
 
-static mp_object *clear(struct mp__invocation *call) {
-    if (!mp__call_bind_none(call))
-        return NULL;
-    return mp__call_done(call, mp_object_clear(mp__managed_object(call)));
-}
-
 static mp_object *copy(struct mp__invocation *call) {
     return mp__call_bind_none(call) ? combine(call, unite) : NULL;
-}
-
-static mp_object *contains(struct mp__invocation *call) {
-    const mp_object *item;
-    if (!mp__call_bind(call, "object", &item))
-        return NULL;
-    int code = mp_object_contains(mp__managed_object(call), item);
-    return code < 0 ? mp__raise_code(call, code) : mp_bool_new(code);
-}
-
-static mp_object *get_length(struct mp__invocation *call) {
-    return mp__call_bind_none(call)
-               ? mp_integer_new_unsigned(mp_object_length(mp__managed_object(call)))
-               : NULL;
 }
 
 static mp_object *iterate(struct mp__invocation *call) {
@@ -259,10 +239,10 @@ static const struct mp__method methods[] = {
     {"remove", remove_item},
     {"discard", discard},
     {"pop", pop},
-    {"clear", clear},
+    {"clear", mp__managed_clear},
     {"copy", copy},
-    {"__contains__", contains},
-    {"__len__", get_length},
+    {"__contains__", mp__managed_contains},
+    {"__len__", mp__managed_length},
     {"__iter__", iterate},
     {"union", union_of},
     {"__or__", or_other},

@@ -270,30 +270,12 @@ static mp_object *array_itself(struct mp__invocation *call) {
     return array_object(mp__managed_object(call), typecode_of(call));
 }
 
-static mp_object *get_length(struct mp__invocation *call) {
-    return mp__call_bind_none(call)
-               ? mp_integer_new_unsigned(mp_object_length(mp__managed_object(call)))
-               : NULL;
-}
-
-/* An index or a slice. 1: a slice; 0: an index; -1: raised. */
-static int take_place(struct mp__invocation *call, const mp_object *key, ptrdiff_t *index,
-                      mp_slice *slice) {
-    int is_slice = mp__slice_from(call, key, slice);
-    if (is_slice != 0)
-        return is_slice;
-    mp_object_kind kind = mp_object_get_kind(key);
-    if (kind == MP_OBJECT_INT || kind == MP_OBJECT_BOOL)
-        return mp__call_index(call, key, index) ? 0 : -1;
-    mp__raise(call, "builtins", "TypeError", "array indices must be integers");
-    return -1;
-}
-
 static mp_object *get_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice = mp__call_bind(call, "key", &key) ? take_place(call, key, &index, &slice) : -1;
+    int is_slice =
+        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "array", &index, &slice) : -1;
     if (is_slice < 0)
         return NULL;
     if (!is_slice) {
@@ -328,7 +310,7 @@ static mp_object *set_item(struct mp__invocation *call) {
     ptrdiff_t index;
     mp_slice slice;
     int is_slice = mp__call_bind(call, "key value", arguments)
-                       ? take_place(call, arguments[0], &index, &slice)
+                       ? mp__place_from(call, arguments[0], "array", &index, &slice)
                        : -1;
     if (is_slice != 0)
         return is_slice < 0 ? NULL : set_slice(call, slice, arguments[1]);
@@ -348,7 +330,7 @@ static mp_object *repr_array(struct mp__invocation *call) {
 }
 
 static const struct mp__method array_methods[] = {
-    {"__len__", get_length}, {"__getitem__", get_item}, {"__setitem__", set_item}};
+    {"__len__", mp__managed_length}, {"__getitem__", get_item}, {"__setitem__", set_item}};
 
 const struct mp__class mp__array_class = {
     .name = "Array",
