@@ -82,7 +82,8 @@ int mp__futex_wait_any(const struct mp__wait_word *list, size_t count, mp__time 
     do {
         long got = syscall(SYS_futex_waitv, entries, (unsigned)count, 0,
                            deadline == MP__NEVER ? NULL : &until, 1 /* CLOCK_MONOTONIC */);
-        if (got < 0 && (errno == ENOSYS || errno == EPERM)) /* a sandbox since we asked */
+        /* A sandbox since we asked, or the kernel has no memory for the list. */
+        if (got < 0 && (errno == ENOSYS || errno == EPERM || errno == ENOMEM))
             return mp__futex_poll(list, count, deadline);
         result = result_of(got);
     } while (result == -EINTR);

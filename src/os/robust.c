@@ -45,6 +45,15 @@ static int sleep_for(pthread_mutex_t *mutex, mp__time deadline) {
 
 #else
 
+/* On the clock that nobody sets, where libc can. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#define CLOCK CLOCK_MONOTONIC
+#define LOCK_UNTIL(mutex, until) pthread_mutex_clocklock(mutex, CLOCK, until)
+#else
+#define CLOCK CLOCK_REALTIME
+#define LOCK_UNTIL(mutex, until) pthread_mutex_timedlock(mutex, until)
+#endif
+
 /* Who is killed when it has just been woken takes the wake-up with it, unless the mutex is still
  * free by then: whoever has taken it meanwhile does not know of the other sleepers and wakes none
  * of them. So nobody sleeps for long without looking. */
@@ -54,11 +63,11 @@ static int sleep_for(pthread_mutex_t *mutex, mp__time deadline) {
         mp__time left = deadline == MP__NEVER ? SLICE : deadline - mp__now();
         if (left <= 0)
             return EBUSY;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK, &until);
         mp__time end = until.tv_nsec + (left < SLICE ? left : SLICE);
         until.tv_sec += (time_t)(end / MP__SECOND);
         until.tv_nsec = (long)(end % MP__SECOND);
-        int error = pthread_mutex_timedlock(mutex, &until);
+        int error = LOCK_UNTIL(mutex, &until);
         if (error != ETIMEDOUT)
             return error;
     }
