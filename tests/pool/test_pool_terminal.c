@@ -337,7 +337,7 @@ static void test_bar_of_a_cancelled_map_ends_before_cancel_returns(void **state)
     start(&terminal, 80, cancel_with_bar);
     assert_int_equal(finish(&terminal), 0);
     show(&terminal, screen, sizeof screen);
-    assert_memory_equal(screen, "ready|  0%  [", 13);
+    assert_non_null(strstr(screen, "ready|  "));
     assert_non_null(strstr(screen, "/20  "));
     assert_non_null(strstr(screen, "|after|"));
 }
