@@ -419,7 +419,7 @@ static void test_the_server_is_shut_down_at_exit(void **state) {
 /* A method that takes its time holds up neither other objects nor the end. */
 
 static int wait_long(mp_method_call *call) {
-    (void)call;
+    atomic_store(*(_Atomic int *const *)call->type_arg, 1);
     while (pause() < 0)
         continue;
     return 0;
@@ -439,21 +439,27 @@ static void test_a_method_that_waits_holds_up_nobody(void **state) {
     (void)state;
     pthread_t thread;
     mp_proxy *waiter, *list;
+    _Atomic int *has_begun = mp_shared_calloc(1, sizeof *has_begun);
     mp_manager_method method = {"wait", wait_long, NULL};
+    mp_manager_type type = {.create = make_nothing,
+                            .methods = &method,
+                            .method_count = 1,
+                            .arg = &has_begun,
+                            .arg_size = sizeof has_begun};
     mp_manager *manager = make(NULL);
-    MPT_OK(mp_manager_register(
-        manager, "Waiter",
-        &(mp_manager_type){.create = make_nothing, .methods = &method, .method_count = 1}));
+    MPT_OK(mp_manager_register(manager, "Waiter", &type));
     MPT_OK(mp_manager_start(manager));
     MPT_OK(mp_manager_create(manager, &waiter, "Waiter", ""));
     MPT_OK(mp_manager_list(manager, &list, NULL));
     assert_int_equal(pthread_create(&thread, NULL, call_wait, waiter), 0);
+    MPT_UNTIL(atomic_load(has_begun));
     for (int i = 0; i < 20; i++)
         MPT_OK(mp_proxy_list_append(list, mp_integer_new(i)));
     MPT_OK(mp_manager_shutdown(manager));
     pthread_join(thread, NULL);
     mp_proxy_free(list);
     mp_proxy_free(waiter);
+    mp_shared_free((void *)has_begun);
     mp_manager_free(manager);
 }
 
