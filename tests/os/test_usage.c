@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -53,7 +54,7 @@ static void test_processor_time_of_another_thread_is_seen(void **state) {
     pthread_t thread;
     _Atomic clockid_t clock = 0;
     assert_int_equal(pthread_create(&thread, NULL, work_a_little, (void *)&clock), 0);
-    MPT_UNTIL(clock != 0);
+    MPT_UNTIL(atomic_load(&clock) != 0);
     assert_true(mp__usage_read(clock) >= MP__SECOND / 100);
     clock = 0;
     pthread_join(thread, NULL);
