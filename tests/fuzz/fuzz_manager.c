@@ -75,8 +75,8 @@ static void create(struct mp__session *session, const struct made *made) {
                                           [A_NUMBER] = "(si)",
                                           [A_LIST] = "(s[ii])",
                                           [A_CODE_AND_A_LIST] = "(sN[ii])"};
-    void *data;
-    size_t size;
+    void *data = NULL;
+    size_t size = 0;
     mp_object *args =
         made->arguments == A_CODE_AND_A_LIST
             ? mp_object_build(formats[made->arguments], made->type_id, mp_str_new("i"), 1, 2)

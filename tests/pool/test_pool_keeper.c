@@ -158,7 +158,7 @@ static void test_callback_of_a_job_that_could_not_be_listed_is_called(void **sta
     ((struct job_shared *)(void *)result)->is_in_done_list = false;
     atomic_store(&shared->has_unlisted, 1);
     mp__gate_notify(&shared->callback_gate, 1);
-    MPT_UNTIL(called == 1);
+    MPT_UNTIL(atomic_load(&called) == 1);
     mp_async_result_free(result);
     mp_pool_free(pool);
 }
