@@ -112,8 +112,8 @@ void mp__recover_all(void) {
     recover_each(mp__recover_member);
 }
 
-/* Between two looks round: with the longest slice of a sleep less than a second. */
-#define LOOK_PAUSE (MP__SECOND / 10)
+/* Between two looks round: with the slice of sleepers that nobody tells less than 0.1 s. */
+#define LOOK_PAUSE (MP__SECOND / 40)
 
 void mp__recover_look_round(void) {
     if (!mp__registry)

@@ -19,7 +19,7 @@ bool mp__recover_member_until(mp__member_ref ref, mp__time deadline);
 /* The process of that thread, unless somebody is at a recovery already: he will tell sleepers. */
 bool mp__recover_thread_owner(uint32_t thread);
 void mp__recover_all(void); /* look at every slot; costs a little for each living member */
-/* The same for those who sleep for nobody in particular: one of them in 0.1 s does it, and leaves
+/* The same for those who sleep for nobody in particular: one of them in 25 ms does it, and leaves
  * it to whoever is at it already. */
 void mp__recover_look_round(void);
 

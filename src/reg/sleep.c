@@ -15,7 +15,7 @@
 #define GLANCE (MP__SECOND / 1000)             /* the first sleep, in which we watch nobody */
 #define FIRST_SLICE (MP__SECOND / 20)          /* the second one */
 #define LONGEST_SLICE (MP__SECOND / 10 * 8)    /* when the kernel tells of every death */
-#define LONGEST_UNTOLD_SLICE (MP__SECOND / 10) /* when only our looking finds one */
+#define LONGEST_UNTOLD_SLICE (MP__SECOND / 20) /* when only our looking finds one */
 #define LONGEST_DYING (MP__SECOND / 50)        /* that we wait for a dying process at a time */
 
 #define NEIGHBOURS 8 /* processes that a sleeper watches */

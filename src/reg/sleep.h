@@ -8,7 +8,7 @@
  * the others see it when their slice is over.
  *
  * Where the kernel cannot wait for several words at once nobody watches: sleepers look round every
- * 0.1 s. Where it can they do so every 0.8 s at least, since a wake-up may die with its sender, or
+ * 0.05 s. Where it can they do so every 0.8 s at least, since a wake-up may die with its sender, or
  * with the one who was to pass it on. */
 #ifndef MP__REG_SLEEP_H
 #define MP__REG_SLEEP_H
