@@ -1,9 +1,12 @@
 """The other end of test_connection_python.c: a Listener or a Client of this Python's own.
 
-usage: peer_connection.py listen|connect ADDRESS KEY    KEY "-": none
-Prints the address when it listens. Echoes objects until None comes.
+usage: peer_connection.py listen|connect|handles ADDRESS KEY    KEY "-": none
+Prints the address when it listens. Echoes objects until None comes; "handles": connects, writes into the descriptor that
+comes, and sends one to read from.
 SPDX-License-Identifier: MIT"""
+import os
 import sys
+from multiprocessing import reduction
 from multiprocessing.connection import Client, Listener, AuthenticationError
 
 
@@ -33,10 +36,21 @@ def echo(connection):
     connection.close()
 
 
+def swap_handles(connection):
+    with os.fdopen(reduction.recv_handle(connection), "wb") as pipe:
+        pipe.write(b"into yours")
+    readable, writable = os.pipe()
+    os.write(writable, b"out of mine")
+    os.close(writable)
+    reduction.send_handle(connection, readable, os.getpid())
+    connection.close()
+
+
 def main(mode, address, key):
     key = None if key == "-" else key.encode()
-    if mode == "connect":
-        echo(Client(parse(address), authkey=key))
+    if mode != "listen":
+        talk = echo if mode == "connect" else swap_handles
+        talk(Client(parse(address), authkey=key))
         return 0
     with Listener(parse(address), authkey=key) as listener:
         print(show(listener.address), flush=True)

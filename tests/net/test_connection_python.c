@@ -103,6 +103,34 @@ static void check_wrong_listener(const char *python) {
     MPT_CHECK(mpt_python_end(peer) == 3);
 }
 
+static void expect_text(int fd, const char *expected) {
+    char text[32] = "";
+    ssize_t size;
+    size_t got = 0;
+    while ((size = read(fd, text + got, sizeof text - 1 - got)) > 0)
+        got += (size_t)size;
+    MPT_CHECK(strcmp(text, expected) == 0);
+    close(fd);
+}
+
+static void check_handles(const char *python) {
+    mp_listener *listener;
+    mp_connection *connection;
+    int ends[2], fd;
+    MPT_OK(mp_listener_new(&listener, NULL, NULL));
+    FILE *peer = start_peer(python, "handles", mp_listener_address(listener), "-");
+    MPT_OK(mp_listener_accept(listener, &connection, 20));
+    MPT_CHECK(pipe(ends) == 0);
+    MPT_OK(mp_connection_send_handle(connection, ends[1], 20));
+    close(ends[1]);
+    expect_text(ends[0], "into yours");
+    MPT_OK(mp_connection_recv_handle(connection, &fd, 20));
+    expect_text(fd, "out of mine");
+    MPT_CHECK(mpt_python_end(peer) == 0);
+    mp_connection_free(connection);
+    mp_listener_close(listener);
+}
+
 static void test_pythons_client_comes_in(void **state) {
     (void)state;
     mpt_each_python(8, check_clients);
@@ -123,6 +151,12 @@ static void test_pythons_listener_refuses_a_wrong_key(void **state) {
     mpt_each_python(8, check_wrong_listener);
 }
 
+static void test_handles_travel_to_python_and_back(void **state) {
+    (void)state;
+    mpt_each_python(8, check_handles);
+}
+
 MPT_MAIN(MPT_CASE(test_pythons_client_comes_in), MPT_CASE(test_pythons_listener_lets_us_in),
          MPT_CASE(test_pythons_client_with_a_wrong_key_is_refused),
-         MPT_CASE(test_pythons_listener_refuses_a_wrong_key))
+         MPT_CASE(test_pythons_listener_refuses_a_wrong_key),
+         MPT_CASE(test_handles_travel_to_python_and_back))
