@@ -6,7 +6,7 @@
 #include "mgr/managed.h"
 #include "mp/pickle.h"
 
-#define COPIES_MAX ((size_t)1 << 28) /* items that a multiplied list may have */
+#define COPIES_MAX ((size_t)1 << 24) /* items that a multiplied list may have */
 
 static struct mp__referent *create(struct mp__invocation *call) {
     const mp_object *iterable;
@@ -212,24 +212,34 @@ static mp_object *add(struct mp__invocation *call) {
     return sum;
 }
 
-/* The list so often, new. */
+/* The list so often, new: by doubling, since a client may ask for millions of copies. */
+static mp_object *repeat(const mp_object *list, size_t times) {
+    mp_object *product = mp_list_new(), *power = mp_list_copy(list);
+    int code = product && power ? 0 : -ENOMEM;
+    for (; code == 0 && times > 0; times >>= 1) {
+        if (times & 1)
+            code = mp_list_extend(product, power);
+        if (code == 0 && times > 1)
+            code = mp_list_extend(power, power);
+    }
+    mp_object_free(power);
+    if (code == 0)
+        return product;
+    mp_object_free(product);
+    return NULL;
+}
+
 static mp_object *multiply(struct mp__invocation *call) {
     const mp_object *argument;
     ptrdiff_t times;
     if (!mp__call_bind(call, "value", &argument) || !mp__call_index(call, argument, &times))
         return NULL;
-    mp_object *product = mp_list_new();
     size_t length = length_of(call);
-    if (length > 0 && times > 0 && (size_t)times > COPIES_MAX / length) {
-        mp_object_free(product);
+    if (length == 0 || times < 0)
+        times = 0;
+    if (length > 0 && (size_t)times > COPIES_MAX / length)
         return NULL;
-    }
-    for (ptrdiff_t i = 0; product && length > 0 && i < times; i++)
-        if (mp_list_extend(product, mp__managed_object(call)) < 0) {
-            mp_object_free(product);
-            product = NULL;
-        }
-    return product;
+    return repeat(mp__managed_object(call), (size_t)times);
 }
 
 static mp_object *multiply_in_place(struct mp__invocation *call) {

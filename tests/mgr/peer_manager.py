@@ -92,7 +92,7 @@ def lists(m, log):
     log("reverse", lambda: (b.reverse(), b._getvalue()))
     log("add", lambda: b + [1])
     log("add tuple", lambda: b + (1,))
-    log("multiply", lambda: (b * 2, 2 * b, b * 0, b * -1))
+    log("multiply", lambda: (b * 2, 7 * b, b * 6, b * 0, b * -1))
     log("multiply by float", lambda: b * 2.0)
     b += (5,)
     b *= 2
