@@ -11,13 +11,14 @@
 #define SKIPPED 77
 
 /* Of each: the version's number after the dot and the path. What is named python3.x may be a shim
- * for nothing, and several names may mean one; the shell drops what cannot be run. */
+ * for nothing, and several names may mean one; the shell drops what cannot be run. MPT_PYTHONS: so
+ * many of the newest; the presets that are slow ask for one. */
 static const char find_all[] =
     "for python in python3 python3.8 python3.9 python3.10 python3.11 python3.12 python3.13 "
     "python3.14 /usr/bin/python3 ~/.pyenv/versions/3.*/bin/python3; do $python -c '"
     "import multiprocessing.connection, os, sys; "
     "print(sys.version_info[1], os.path.realpath(sys.executable))"
-    "' 2>/dev/null </dev/null; done | sort -nu";
+    "' 2>/dev/null </dev/null; done | sort -nu | tail -n ${MPT_PYTHONS:-99}";
 
 void mpt_each_python(int minor, mpt_python_fn check) {
     char path[256];
