@@ -238,10 +238,12 @@ static void forget_read(struct imap_shared *imap) {
     free_job(job);
 }
 
+/* The task is asked too, whose state was set by who wrote the rest of it: the job's, perhaps, by
+ * another process, of which ThreadSanitizer knows nothing. */
 static int give_next(struct imap_shared *imap, const void **data, size_t *size) {
     const struct job_shared *job = imap->current;
     const struct task_shared *task = &job->tasks[imap->position++];
-    bool is_done = atomic_load(&job->state) == MP__JOB_DONE;
+    bool is_done = atomic_load(&job->state) == MP__JOB_DONE && mp__task_has_ended(task);
     int code = is_done ? task->code : mp__job_code(job);
     imap->index = job->first_number + imap->position - 1;
     if (code < 0) {
