@@ -12,12 +12,30 @@
 
 enum { MOST_LOOKS = 12, PAUSES = 8 };
 
+#ifdef MP__UNDER_TSAN
+
+/* Two threads may make a mutex one after the other, in the same place; that its user between them,
+ * another process, gave it back, ThreadSanitizer cannot know. */
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#define BEGIN_INIT() AnnotateIgnoreWritesBegin(__FILE__, __LINE__)
+#define END_INIT() AnnotateIgnoreWritesEnd(__FILE__, __LINE__)
+
+#else
+
+#define BEGIN_INIT() (void)0
+#define END_INIT() (void)0
+
+#endif
+
 void mp__robust_init(struct mp__robust *mutex) {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
     pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    BEGIN_INIT();
     pthread_mutex_init(&mutex->mutex, &attributes);
+    END_INIT();
     pthread_mutexattr_destroy(&attributes);
 }
 
