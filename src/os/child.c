@@ -1,10 +1,16 @@
-/* Taking the exit status of children.
+/* Taking the exit status of children, leaving as one.
  * SPDX-License-Identifier: MIT */
 #include "os/child.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/sanitizer.h"
+#ifdef MP__UNDER_TSAN
+#include <sys/syscall.h>
+#endif
 
 int mp__child_reap(pid_t pid, bool wait, int *code) {
     assert(pid > 0);
@@ -19,4 +25,13 @@ int mp__child_reap(pid_t pid, bool wait, int *code) {
         return 0;
     *code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
     return 1;
+}
+
+/* ThreadSanitizer's _exit() looks for leaked threads and takes a lock of its own for that, which
+ * another thread of the parent may have held at fork: the child would spin for it for ever. */
+void mp__child_leave(int code) {
+#ifdef MP__UNDER_TSAN
+    syscall(SYS_exit_group, code);
+#endif
+    _exit(code);
 }

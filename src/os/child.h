@@ -31,6 +31,9 @@ int mp__child_own_image(void);
  * wait with a deadline poll its sentinel first. */
 int mp__child_reap(pid_t pid, bool wait, int *code);
 
+/* _exit() for a child forked by a process that may have more threads. */
+_Noreturn void mp__child_leave(int code);
+
 /* In a child of one thread, forked by `parent`, which has one thread: be killed when that dies,
  * till unbound. -ENOSYS: the system cannot; look at getppid() from time to time. */
 int mp__child_bind(pid_t parent);

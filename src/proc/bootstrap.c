@@ -34,17 +34,16 @@ void mp__bootstrap_detach_stdin(void) {
     }
 }
 
-static void leave(int code) {
+static _Noreturn void leave(int code) {
     mp__launch_end(mine.launch, code);
     MP__POINT("bootstrap.leave.ended");
     mp__member_leave();
-    _exit(code);
+    mp__child_leave(code);
 }
 
 void mp__bootstrap_give_up(int code) {
     mp__launch_fail(mine.launch, code);
     leave(CODE_NOT_BEGUN);
-    _exit(CODE_NOT_BEGUN);
 }
 
 void mp__bootstrap_ready(void) {
@@ -150,5 +149,4 @@ void mp__bootstrap(const struct mp__bootstrap *how) {
     mp__exit_run();
     (void)mp__exit_flush(mine.is_clean);
     leave(code);
-    _exit(code);
 }
