@@ -24,6 +24,7 @@ struct open_node {
 struct printer {
     struct mp__buffer buffer;        /* the text so far */
     size_t limit;                    /* of the text, in bytes */
+    mp__call_print_fn print_call;    /* asked for each call; NULL: nobody is */
     struct open_node *stack;         /* from malloc */
     size_t count;                    /* on it */
     size_t capacity;                 /* of it */
@@ -131,9 +132,14 @@ static int open_node(struct printer *printer, const mp_object *node, bool is_cal
 static int show(struct printer *printer, const mp_object *object, bool is_called) {
     if (!mp__is_node(object))
         return put_leaf(printer, object);
+    int code = object->kind == MP_OBJECT_CALL && printer->print_call
+                   ? printer->print_call(&printer->buffer, object)
+                   : 0;
+    if (code != 0)
+        return code < 0 ? code : 0;
     if (object->kind != MP_OBJECT_GLOBAL)
         return open_node(printer, object, is_called);
-    int code = put(printer, "<global ");
+    code = put(printer, "<global ");
     if (code == 0)
         code = put_global(printer, object);
     return code < 0 ? code : put(printer, ">");
@@ -180,8 +186,9 @@ static int step(struct printer *printer) {
     return code < 0 ? code : show(printer, slot, false);
 }
 
-int mp__object_print(struct mp__buffer *buffer, const mp_object *object, size_t limit) {
-    struct printer printer = {.buffer = *buffer, .limit = limit};
+int mp__object_print(struct mp__buffer *buffer, const mp_object *object, size_t limit,
+                     mp__call_print_fn print_call) {
+    struct printer printer = {.buffer = *buffer, .limit = limit, .print_call = print_call};
     int code = show(&printer, object, false);
     while (code == 0 && printer.count > 0)
         code = step(&printer);
@@ -195,7 +202,7 @@ int mp_object_repr(const mp_object *object, char **out, size_t *size) {
     if (!object || !out)
         return mp__fail(MP_EINVAL, "mp_object_repr: an argument is NULL");
     struct mp__buffer buffer = {0};
-    int code = mp__object_print(&buffer, object, SIZE_MAX_BYTES);
+    int code = mp__object_print(&buffer, object, SIZE_MAX_BYTES, NULL);
     if (code == 0)
         code = mp__buffer_put_byte(&buffer, 0);
     if (code < 0) {

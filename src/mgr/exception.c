@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/fail.h"
-#include "codec/repr.h"
+#include "mgr/protocol.h"
 #include "mp/collection.h"
 #include "mp/pickle.h"
 
@@ -125,7 +125,7 @@ static int print_arguments(struct mp__buffer *text, const mp_object *args, bool 
     if (!is_key && mp_object_get_kind(first) == MP_OBJECT_STR &&
         mp_str_get(first, &words, &size) == 0)
         return mp__buffer_put(text, words, size);
-    int code = mp__object_print(text, first, text->size + WORDS_MAX);
+    int code = mp__proxies_print(text, first, text->size + WORDS_MAX);
     return code == MP_EINVAL ? 0 : code;
 }
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/fail.h"
-#include "codec/repr.h"
 
 enum { FORMAT_MAX = 300 };
 #define REPR_MAX ((size_t)1 << 30)
@@ -75,7 +74,7 @@ mp_object *mp__str_around(const char *prefix, const mp_object *object, const cha
     struct mp__buffer text = {0};
     int code = mp__buffer_put_text(&text, prefix);
     if (code == 0)
-        code = mp__object_print(&text, object, REPR_MAX);
+        code = mp__proxies_print(&text, object, REPR_MAX);
     if (code == 0)
         code = mp__buffer_put_text(&text, suffix);
     mp_object *result = code == 0 ? mp_str_new_sized((const char *)text.data, text.size) : NULL;

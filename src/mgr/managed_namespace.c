@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "base/fail.h"
-#include "codec/repr.h"
 #include "mgr/managed.h"
 #include "mp/pickle.h"
 
@@ -89,7 +88,7 @@ static int print(struct mp__buffer *text, const mp_object *attributes, const mp_
         if (code == 0)
             code = mp__buffer_put_text(text, "=");
         if (code == 0)
-            code = mp__object_print(text, mp_dict_get(attributes, key), (size_t)1 << 30);
+            code = mp__proxies_print(text, mp_dict_get(attributes, key), (size_t)1 << 30);
     }
     return code < 0 ? code : mp__buffer_put_text(text, ")");
 }

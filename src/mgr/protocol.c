@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "codec/repr.h"
+#include "codec/text.h"
 #include "mgr/exception.h"
 #include "mp/collection.h"
 #include "mp/pickle.h"
@@ -181,6 +183,41 @@ int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object) {
         return mp__fail(MP_EPROTO, "what a proxy exposes are names");
     *out = form;
     return 1;
+}
+
+/* A class has the last of its module's and outer classes' names; those of AutoProxies are made up. */
+int mp__proxy_print(struct mp__buffer *text, const char *class_name, const char *type_id,
+                    uint64_t at) {
+    char tail[40];
+    const char *dot = strrchr(class_name, '.');
+    bool is_auto = strcmp(class_name, "AutoProxy") == 0;
+    const char *const parts[] = {"<",
+                                 dot ? dot + 1 : class_name,
+                                 is_auto ? "[" : "",
+                                 is_auto ? type_id : "",
+                                 is_auto ? "]" : "",
+                                 " object, typeid "};
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < sizeof parts / sizeof parts[0]; i++)
+        code = mp__buffer_put_text(text, parts[i]);
+    if (code == 0)
+        code = mp__quote_str(text, type_id, strlen(type_id));
+    snprintf(tail, sizeof tail, " at %#llx>", (unsigned long long)at);
+    return code < 0 ? code : mp__buffer_put_text(text, tail);
+}
+
+static int print_call(struct mp__buffer *text, const mp_object *call) {
+    struct mp__proxy_form form;
+    const char *name;
+    if (mp__proxy_form_take(&form, call) <= 0 || mp_global_get(form.class_global, NULL, &name) < 0)
+        return 0;
+    int code =
+        mp__proxy_print(text, name, form.token.type_id, strtoull(form.token.ident, NULL, 16));
+    return code < 0 ? code : 1;
+}
+
+int mp__proxies_print(struct mp__buffer *text, const mp_object *object, size_t limit) {
+    return mp__object_print(text, object, limit, print_call);
 }
 
 static mp_object *tcp_object(const char *text) {

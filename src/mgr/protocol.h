@@ -23,6 +23,7 @@
 #ifndef MP__MGR_PROTOCOL_H
 #define MP__MGR_PROTOCOL_H
 
+#include "codec/buffer.h"
 #include "mp/object.h"
 
 /* What a peer may make us read: far beyond what programs send, far below what hurts. */
@@ -79,6 +80,13 @@ struct mp__proxy_form {
 mp_object *mp__proxy_form_new(const char *class_name, mp_object *token, mp_object *exposed);
 /* 1: it is a proxy; 0: anything else; MP_EPROTO: a proxy that is not as it should be. */
 int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object);
+
+/* Append an object's repr as mp__object_print, its proxies as Python shows them: <ListProxy object,
+ * typeid 'list' at 0x...>, where C shows the ident of what they stand for. */
+int mp__proxies_print(struct mp__buffer *text, const mp_object *object, size_t limit);
+/* One proxy, of that class. 0 or -ENOMEM. */
+int mp__proxy_print(struct mp__buffer *text, const char *class_name, const char *type_id,
+                    uint64_t at);
 
 /* Addresses: ("host", port), "path", "\0name" (also as bytes) for Python; "tcp://host:port",
  * "unix:path", "abstract:name" for us. _text: 0; MP_EPROTO: no address; MP_ETOOSHORT. */

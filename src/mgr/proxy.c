@@ -252,16 +252,16 @@ int mp_proxy_repr(const mp_proxy *proxy, char **out) {
         code = mp__fail(MP_EINVAL, "mp_proxy_repr: out is NULL");
     if (code < 0)
         return code;
+    struct mp__buffer text = {0};
     const char *class = strchr(mp__proxy_part(shared_of(proxy), MP__PROXY_CLASS), '\n') + 1;
-    const char *type_id = mp_proxy_type_id(proxy);
-    bool is_auto = strcmp(class, "AutoProxy") == 0;
-    char *text = NULL;
-    int length = asprintf(&text, "<%s%s%s%s object, typeid '%s' at %p>", class, is_auto ? "[" : "",
-                          is_auto ? type_id : "", is_auto ? "]" : "", type_id, (const void *)proxy);
-    if (length < 0)
-        return mp__fail(-ENOMEM, "mp_proxy_repr");
-    *out = text;
-    return 0;
+    code = mp__proxy_print(&text, class, mp_proxy_type_id(proxy), (uint64_t)(uintptr_t)proxy);
+    if (code == 0)
+        code = mp__buffer_put_byte(&text, 0);
+    if (code < 0)
+        mp__buffer_fini(&text);
+    else
+        *out = (char *)text.data;
+    return code;
 }
 
 int mp_proxy_str(mp_proxy *proxy, char **out) {

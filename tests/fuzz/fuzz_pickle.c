@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mp_load_limits limits = {.bytes = 64 << 20};
     if (mp_object_loads_limited(&object, data, size, &limits) < 0)
         return 0;
-    mp__object_print(&text, object, 1 << 16);
+    mp__object_print(&text, object, 1 << 16, NULL);
     mp__buffer_fini(&text);
     copy = mp_object_copy(object);
     mp_object_equal(object, object);

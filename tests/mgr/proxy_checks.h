@@ -135,6 +135,22 @@ static void check_names(const char *server) {
     end();
 }
 
+static void check_str(const char *server) {
+    mp_proxy *list, *dict;
+    char *text;
+    begin(server);
+    MPT_OK(mp_manager_dict(manager, &dict, NULL));
+    MPT_OK(mp_manager_list(manager, &list, NULL));
+    MPT_OK(mp_proxy_list_append(list, mp_proxy_object(dict)));
+    MPT_OK(mp_proxy_str(list, &text));
+    MPT_CHECK(strncmp(text, "[<DictProxy object, typeid 'dict' at 0x", 39) == 0);
+    MPT_CHECK(strcmp(text + strlen(text) - 2, ">]") == 0);
+    free(text);
+    mp_proxy_free(dict);
+    mp_proxy_free(list);
+    end();
+}
+
 static void check_dict(const char *server) {
     mp_proxy *dict;
     mp_object *got;

@@ -42,6 +42,7 @@ WITH_OURS(test_lists_answer, check_list_questions)
 WITH_OURS(test_lists_refuse_as_python_does, check_list_failures)
 WITH_OURS(test_any_method_can_be_called, check_general)
 WITH_OURS(test_a_proxy_says_what_it_is, check_names)
+WITH_OURS(test_a_proxy_in_an_object_shows_as_one, check_str)
 WITH_OURS(test_dicts_are_changed, check_dict)
 WITH_OURS(test_dicts_answer_and_refuse, check_dict_failures)
 WITH_OURS(test_queues_pass_objects, check_queue)
@@ -60,8 +61,9 @@ WITH_OURS(test_sets_are_changed, check_set)
 MPT_PROCESS_MAIN(MPT_CASE(test_lists_are_changed), MPT_CASE(test_lists_answer),
                  MPT_CASE(test_lists_refuse_as_python_does),
                  MPT_CASE(test_any_method_can_be_called), MPT_CASE(test_a_proxy_says_what_it_is),
-                 MPT_CASE(test_dicts_are_changed), MPT_CASE(test_dicts_answer_and_refuse),
-                 MPT_CASE(test_queues_pass_objects), MPT_CASE(test_joinable_queues_count),
+                 MPT_CASE(test_a_proxy_in_an_object_shows_as_one), MPT_CASE(test_dicts_are_changed),
+                 MPT_CASE(test_dicts_answer_and_refuse), MPT_CASE(test_queues_pass_objects),
+                 MPT_CASE(test_joinable_queues_count),
                  MPT_CASE(test_namespaces_and_values_hold_objects),
                  MPT_CASE(test_arrays_hold_numbers), MPT_CASE(test_locks_belong_to_the_thread),
                  MPT_CASE(test_semaphores_count), MPT_CASE(test_conditions_need_their_lock),
