@@ -117,6 +117,11 @@ bool mp__call_deadline(struct mp__invocation *call, const mp_object *timeout, mp
     return true;
 }
 
+bool mp__call_bind_timeout(struct mp__invocation *call, mp__time *deadline) {
+    const mp_object *timeout;
+    return mp__call_bind(call, "timeout=", &timeout) && mp__call_deadline(call, timeout, deadline);
+}
+
 void mp__condition_init(pthread_cond_t *condition) {
     pthread_condattr_t attributes;
     (void)pthread_condattr_init(&attributes);
@@ -162,6 +167,25 @@ int mp__call_wait(struct mp__invocation *call, pthread_cond_t *condition, mp__ti
     if (error == ETIMEDOUT && is_slice && session->slice_ms < LAST_SLICE_MS)
         session->slice_ms *= 2;
     return mp__call_is_over(call) ? MP_EEOF : 0;
+}
+
+int mp__call_wait_outside(struct mp__invocation *call, int (*wait)(void *arg, double timeout),
+                          void *arg, mp__time deadline) {
+    unsigned slice_ms = FIRST_SLICE_MS;
+    for (;;) {
+        mp__time now = mp__now();
+        double seconds = slice_ms / 1000.0;
+        if (deadline != MP__NEVER && (double)(deadline - now) / (double)MP__SECOND < seconds)
+            seconds = (double)(deadline - now) / (double)MP__SECOND;
+        mp__server_unlock(call->server);
+        int code = wait(arg, seconds);
+        mp__server_lock(call->server);
+        if (mp__call_is_over(call))
+            return MP_EEOF;
+        if (code != MP_ETIMEDOUT || mp__now() >= deadline)
+            return code;
+        slice_ms = slice_ms < LAST_SLICE_MS ? 2 * slice_ms : slice_ms;
+    }
 }
 
 const struct mp__method *mp__class_method(const struct mp__class *class_, const char *name) {

@@ -58,12 +58,18 @@ static inline bool mp__call_bind_none(struct mp__invocation *call) {
     return mp__call_bind(call, "", NULL);
 }
 bool mp__call_index(struct mp__invocation *call, const mp_object *object, ptrdiff_t *out);
-/* A timeout in seconds: NULL or None is none. */
+/* A timeout in seconds: NULL or None is none. / The only argument, which may be missing. */
 bool mp__call_deadline(struct mp__invocation *call, const mp_object *timeout, mp__time *out);
+bool mp__call_bind_timeout(struct mp__invocation *call, mp__time *deadline);
 
 /* Wait on a condition with the server's mutex. 0: woken, look again; MP_ETIMEDOUT; MP_EEOF: the
  * client has gone or the server ends, the call is over. To be called in a loop. */
 int mp__call_wait(struct mp__invocation *call, pthread_cond_t *condition, mp__time deadline);
+/* Wait for what is not the server's, without its mutex: `wait` is called with some seconds for as
+ * long as it returns MP_ETIMEDOUT. What it returned last; MP_ETIMEDOUT: the deadline has passed;
+ * MP_EEOF: the call is over. */
+int mp__call_wait_outside(struct mp__invocation *call, int (*wait)(void *arg, double timeout),
+                          void *arg, mp__time deadline);
 /* After a wait: has the client gone meanwhile? Then the call is over. */
 bool mp__call_is_over(struct mp__invocation *call);
 

@@ -101,9 +101,8 @@ static void remove_waiter(struct mp__invocation *call, struct condition *conditi
 static mp_object *wait(struct mp__invocation *call) {
     struct condition *condition = condition_of(call);
     struct waiter waiter = {0};
-    const mp_object *timeout;
     mp__time deadline;
-    if (!mp__call_bind(call, "timeout=", &timeout) || !mp__call_deadline(call, timeout, &deadline))
+    if (!mp__call_bind_timeout(call, &deadline))
         return NULL;
     if (!mp__managed_lock_is_mine(call, condition->lock))
         return mp__raise(call, "builtins", "RuntimeError", "cannot wait on un-acquired lock");

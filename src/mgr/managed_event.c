@@ -56,9 +56,8 @@ static mp_object *clear(struct mp__invocation *call) {
 
 static mp_object *wait(struct mp__invocation *call) {
     struct event *event = event_of(call);
-    const mp_object *timeout;
     mp__time deadline;
-    if (!mp__call_bind(call, "timeout=", &timeout) || !mp__call_deadline(call, timeout, &deadline))
+    if (!mp__call_bind_timeout(call, &deadline))
         return NULL;
     uint64_t seen = event->set_count;
     while (!event->is_set && event->set_count == seen) {

@@ -9,8 +9,6 @@
 #include "mp/pickle.h"
 #include "mp/pool_stats.h"
 
-#define JOIN_SLICE_SECONDS 0.2 /* between looks whether the client lives */
-
 struct managed_pool {
     struct mp__referent referent;
     mp_pool *pool;
@@ -108,61 +106,47 @@ static void destroy(struct mp__server *server, struct mp__referent *referent) {
     free(referent);
 }
 
-/* A task on its way; NULL: raised. */
-static mp_async_result *submit(struct mp__invocation *call, mp_method_fn function,
-                               enum mp__task_kind kind, const mp_object *args,
-                               const mp_object *kwds) {
-    void *task;
-    size_t size;
-    mp_async_result *result = NULL;
-    int code = mp__task_new(&task, &size, function, kind, args, kwds);
-    if (code == 0) {
-        code = mp_pool_apply_async(&result, pool_of(call)->pool, mp__task_run, task, size, NULL);
-        free(task);
-    }
-    if (code == MP_EINVAL)
-        return mp__raise(call, "builtins", "ValueError", "Pool not running");
-    return code < 0 ? mp__raise_code(call, code) : result;
+void *mp__raise_pool(struct mp__invocation *call, int code) {
+    return code == MP_EINVAL ? mp__raise(call, "builtins", "ValueError", "Pool not running")
+                             : mp__raise_code(call, code);
+}
+
+/* A task, from malloc, on its way; it is freed. false: raised. */
+static bool submit(struct mp__invocation *call, struct mp__referent *result, void *task,
+                   size_t size) {
+    mp_async_result *part;
+    int code = mp_pool_apply_async(&part, pool_of(call)->pool, mp__task_run, task, size, NULL);
+    free(task);
+    if (code < 0)
+        return mp__raise_pool(call, code);
+    mp__result_add(result, part);
+    return true;
+}
+
+static struct mp__referent *keep_if(struct mp__invocation *call, struct mp__referent *referent,
+                                    bool is_right) {
+    if (referent && !is_right)
+        mp__referent_unhold(call->server, referent);
+    return is_right ? referent : NULL;
 }
 
 /* func, args=(), kwds={}: a result on its way. */
 static struct mp__referent *submit_call(struct mp__invocation *call, const mp_object *function,
                                         const mp_object *args, const mp_object *kwds) {
+    void *task;
+    size_t size;
     mp_method_fn found = find_function(call, function);
     mp_object *list = !found ? NULL : args ? mp__list_from(call, args) : mp_list_new();
     mp_object *tuple = list ? mp_tuple_copy(list) : NULL;
     mp_object *names = is_none(kwds) ? mp_dict_new() : mp_object_ref(kwds);
-    struct mp__referent *referent =
-        tuple && names ? mp__result_new(call, &mp__result_class, 1, false) : NULL;
-    mp_async_result *part = referent ? submit(call, found, MP__TASK_CALL, tuple, names) : NULL;
-    if (part)
-        mp__result_add(referent, part);
-    else if (referent)
-        mp__referent_unhold(call->server, referent);
+    struct mp__referent *result = tuple && names ? mp__result_new(call, 1, false) : NULL;
+    int code = result ? mp__task_new(&task, &size, found, MP__TASK_CALL, tuple, names) : -ENOMEM;
+    if (result && code < 0)
+        mp__raise_code(call, code);
     mp_object_free(names);
     mp_object_free(tuple);
     mp_object_free(list);
-    return part ? referent : NULL;
-}
-
-/* Parts of `chunk` items each. */
-static bool submit_parts(struct mp__invocation *call, struct mp__referent *referent,
-                         mp_method_fn function, enum mp__task_kind kind, const mp_object *items,
-                         size_t chunk) {
-    size_t count = mp_object_length(items);
-    mp_object *none = mp_dict_new();
-    bool is_right = none != NULL;
-    for (size_t i = 0; is_right && i < count; i += chunk) {
-        ptrdiff_t stop = (ptrdiff_t)(i + chunk);
-        mp_object *some = mp_list_slice(items, (mp_slice){(ptrdiff_t)i, stop, 1});
-        mp_async_result *part = some ? submit(call, function, kind, some, none) : NULL;
-        mp_object_free(some);
-        is_right = part != NULL;
-        if (part)
-            mp__result_add(referent, part);
-    }
-    mp_object_free(none);
-    return is_right;
+    return keep_if(call, result, code == 0 && submit(call, result, task, size));
 }
 
 /* starmap's items are what can be arguments. */
@@ -179,29 +163,38 @@ static mp_object *take_items(struct mp__invocation *call, const mp_object *itera
     return items;
 }
 
-/* chunksize 0: chosen as CPython does. */
-static struct mp__referent *submit_map(struct mp__invocation *call, const struct mp__class *class_,
-                                       enum mp__task_kind kind, const mp_object *const *arguments,
-                                       size_t default_chunk) {
+/* func, iterable, chunksize, of which none is chosen as CPython does for a map. The items are the
+ * caller's. false: raised. */
+static bool take_tasks(struct mp__invocation *call, struct mp__tasks *tasks,
+                       const mp_object *const *arguments, size_t default_chunk) {
     ptrdiff_t chunk;
-    mp_method_fn function = find_function(call, arguments[0]);
-    if (!function || !take_count(call, arguments[2], "Chunksize must be 1+", &chunk))
+    tasks->function = find_function(call, arguments[0]);
+    if (!tasks->function || !take_count(call, arguments[2], "Chunksize must be 1+", &chunk))
+        return false;
+    tasks->items = take_items(call, arguments[1], tasks->kind);
+    size_t count = mp_object_length(tasks->items), shares = pool_of(call)->workers * 4;
+    if (default_chunk == 0)
+        default_chunk = count > 0 ? (count + shares - 1) / shares : 1;
+    tasks->chunk = chunk > 0 ? (size_t)chunk : default_chunk;
+    return tasks->items != NULL;
+}
+
+static struct mp__referent *submit_map(struct mp__invocation *call, enum mp__task_kind kind,
+                                       const mp_object *const *arguments) {
+    struct mp__tasks tasks = {.kind = kind};
+    void *task;
+    size_t size;
+    if (!take_tasks(call, &tasks, arguments, 0))
         return NULL;
-    mp_object *items = take_items(call, arguments[1], kind);
-    if (!items)
-        return NULL;
-    size_t count = mp_object_length(items), shares = pool_of(call)->workers * 4;
-    if (chunk == 0)
-        chunk = (ptrdiff_t)(default_chunk ? default_chunk : (count + shares - 1) / shares);
-    if (chunk == 0)
-        chunk = 1;
-    size_t parts = (count + (size_t)chunk - 1) / (size_t)chunk;
-    struct mp__referent *referent = mp__result_new(call, class_, parts, true);
-    bool is_right = referent && submit_parts(call, referent, function, kind, items, (size_t)chunk);
-    mp_object_free(items);
-    if (referent && !is_right)
-        mp__referent_unhold(call->server, referent);
-    return is_right ? referent : NULL;
+    struct mp__referent *result = mp__result_new(call, mp__tasks_count(&tasks), true);
+    bool is_right = result != NULL;
+    int code = 0;
+    while (is_right && (code = mp__tasks_next(&tasks, &task, &size)) > 0)
+        is_right = submit(call, result, task, size);
+    mp_object_free(tasks.items);
+    if (code < 0)
+        mp__raise_code(call, code);
+    return keep_if(call, result, is_right && code == 0);
 }
 
 static mp_object *get_and_end(struct mp__invocation *call, struct mp__referent *referent) {
@@ -236,7 +229,7 @@ static mp_object *map_now(struct mp__invocation *call, enum mp__task_kind kind) 
     const mp_object *arguments[3];
     if (!mp__call_bind(call, "func iterable chunksize=", arguments))
         return NULL;
-    return get_and_end(call, submit_map(call, &mp__result_class, kind, arguments, 0));
+    return get_and_end(call, submit_map(call, kind, arguments));
 }
 
 static mp_object *map_later(struct mp__invocation *call, enum mp__task_kind kind) {
@@ -245,7 +238,7 @@ static mp_object *map_later(struct mp__invocation *call, enum mp__task_kind kind
         return NULL;
     if (!is_none(arguments[3]) || !is_none(arguments[4]))
         return refuse_callbacks(call);
-    return mp__call_made(call, submit_map(call, &mp__result_class, kind, arguments, 0));
+    return mp__call_made(call, submit_map(call, kind, arguments));
 }
 
 static mp_object *map(struct mp__invocation *call) {
@@ -264,12 +257,23 @@ static mp_object *starmap_async(struct mp__invocation *call) {
     return map_later(call, MP__TASK_STARMAP);
 }
 
-static mp_object *imap(struct mp__invocation *call) {
+static mp_object *imap_in(struct mp__invocation *call, bool is_unordered) {
     const mp_object *arguments[3];
-    if (!mp__call_bind(call, "func iterable chunksize=", arguments))
+    struct mp__tasks tasks = {.kind = MP__TASK_MAP};
+    if (!mp__call_bind(call, "func iterable chunksize=", arguments) ||
+        !take_tasks(call, &tasks, arguments, 1))
         return NULL;
-    return mp__call_made(call,
-                         submit_map(call, &mp__result_iterator_class, MP__TASK_MAP, arguments, 1));
+    struct mp__referent *made = mp__imap_new(call, pool_of(call)->pool, &tasks, is_unordered);
+    mp_object_free(tasks.items);
+    return mp__call_made(call, made);
+}
+
+static mp_object *imap(struct mp__invocation *call) {
+    return imap_in(call, false);
+}
+
+static mp_object *imap_unordered(struct mp__invocation *call) {
+    return imap_in(call, true);
 }
 
 static mp_object *close_pool(struct mp__invocation *call) {
@@ -286,15 +290,14 @@ static mp_object *terminate(struct mp__invocation *call) {
     return mp__call_done(call, code);
 }
 
+static int wait_for_end(void *pool, double timeout) {
+    return mp_pool_join(pool, timeout);
+}
+
 static mp_object *join(struct mp__invocation *call) {
-    int code;
     if (!mp__call_bind_none(call))
         return NULL;
-    do {
-        mp__server_unlock(call->server);
-        code = mp_pool_join(pool_of(call)->pool, JOIN_SLICE_SECONDS);
-        mp__server_lock(call->server);
-    } while (code == MP_ETIMEDOUT && !mp__call_is_over(call));
+    int code = mp__call_wait_outside(call, wait_for_end, pool_of(call)->pool, MP__NEVER);
     if (code == MP_EINVAL)
         return mp__raise(call, "builtins", "ValueError", "Pool is still running");
     return call->is_over ? NULL : mp__call_done(call, code);
@@ -305,9 +308,9 @@ static mp_object *repr(struct mp__invocation *call) {
 }
 
 static const struct mp__method methods[] = {
-    {"apply", apply},     {"apply_async", apply_async}, {"map", map},
-    {"starmap", starmap}, {"map_async", map_async},     {"starmap_async", starmap_async},
-    {"imap", imap},       {"imap_unordered", imap},     {"close", close_pool},
+    {"apply", apply},     {"apply_async", apply_async},       {"map", map},
+    {"starmap", starmap}, {"map_async", map_async},           {"starmap_async", starmap_async},
+    {"imap", imap},       {"imap_unordered", imap_unordered}, {"close", close_pool},
     {"join", join},       {"terminate", terminate},
 };
 

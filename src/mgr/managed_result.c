@@ -12,23 +12,21 @@
 #include "mgr/session.h"
 #include "mp/pickle.h"
 
-enum { FIRST_SLICE_MS = 50, LAST_SLICE_MS = 800 };
-
 struct result {
     struct mp__referent referent;
-    bool is_map;      /* the value is the parts' lists, one behind the other */
-    size_t at;        /* an iterator: the part that comes next */
-    mp_object *items; /* an iterator: what is left of the part before, in reverse; NULL */
-    size_t count;     /* of parts */
+    struct mp__referent *pool; /* held; NULL: not needed any more */
+    bool is_map;               /* the value is the parts' lists, one behind the other */
+    size_t count;              /* of parts */
     mp_async_result *parts[];
 };
 
-struct mp__referent *mp__result_new(struct mp__invocation *call, const struct mp__class *class_,
-                                    size_t count, bool is_map) {
-    struct result *result =
-        mp__referent_new(call->server, class_, sizeof *result + count * sizeof result->parts[0]);
+struct mp__referent *mp__result_new(struct mp__invocation *call, size_t count, bool is_map) {
+    struct result *result = mp__referent_new(call->server, &mp__result_class,
+                                             sizeof *result + count * sizeof result->parts[0]);
     if (!result)
         return NULL;
+    mp__referent_hold(call->server, call->referent);
+    result->pool = call->referent;
     result->is_map = is_map;
     return &result->referent;
 }
@@ -42,64 +40,39 @@ static struct result *result_of(const struct mp__invocation *call) {
     return (struct result *)call->referent;
 }
 
+static void leave_pool(struct mp__server *server, struct result *result) {
+    if (result->pool)
+        mp__referent_unhold(server, result->pool);
+    result->pool = NULL;
+}
+
 static void destroy(struct mp__server *server, struct mp__referent *referent) {
     struct result *result = (struct result *)referent;
-    (void)server;
+    leave_pool(server, result);
     for (size_t i = 0; i < result->count; i++)
         mp_async_result_free(result->parts[i]);
-    mp_object_free(result->items);
     free(result);
 }
 
-/* Without the mutex, in slices as mp__call_wait. 0; MP_ETIMEDOUT; MP_EEOF: the call is over. */
-static int await_part(struct mp__invocation *call, mp_async_result *part, mp__time deadline) {
-    unsigned slice = FIRST_SLICE_MS;
-    while (!mp_async_result_ready(part)) {
-        mp__time now = mp__now();
-        if (now >= deadline)
-            return MP_ETIMEDOUT;
-        double seconds = slice / 1000.0;
-        if (deadline != MP__NEVER && (double)(deadline - now) / (double)MP__SECOND < seconds)
-            seconds = (double)(deadline - now) / (double)MP__SECOND;
-        mp__server_unlock(call->server);
-        (void)mp_async_result_wait(part, seconds);
-        mp__server_lock(call->server);
-        if (mp__call_is_over(call))
-            return MP_EEOF;
-        slice = slice < LAST_SLICE_MS ? 2 * slice : slice;
-    }
-    return 0;
+static int wait_for_part(void *part, double timeout) {
+    return mp_async_result_wait(part, timeout);
 }
 
-static int await_all(struct mp__invocation *call, const struct result *result, mp__time deadline) {
+static int await_all(struct mp__invocation *call, struct result *result, mp__time deadline) {
     int code = 0;
     for (size_t i = 0; code == 0 && i < result->count; i++)
-        code = await_part(call, result->parts[i], deadline);
-    return code;
-}
-
-/* The bytes of an answer as an object. 0, or what the task failed with. */
-static int read_answer(mp_async_result *part, mp_object **out) {
-    size_t size = 0;
-    int code = mp_async_result_get(part, NULL, 0, &size, MP_NOWAIT);
-    if (code != MP_ETOOSHORT)
-        return code < 0 ? code : mp__fail(MP_EPROTO, "a task without an answer");
-    void *data = malloc(size);
-    if (!data)
-        return mp__fail(-ENOMEM, "an answer of %zu bytes", size);
-    code = mp_async_result_get(part, data, size, &size, MP_NOWAIT);
+        if (!mp_async_result_ready(result->parts[i]))
+            code = mp__call_wait_outside(call, wait_for_part, result->parts[i], deadline);
     if (code == 0)
-        code = mp_object_loads(out, data, size);
-    free(data);
+        leave_pool(call->server, result);
     return code;
 }
 
-/* What a task gave; NULL: what it raised is raised. */
-static mp_object *take_part(struct mp__invocation *call, mp_async_result *part) {
+mp_object *mp__answer_value(struct mp__invocation *call, const void *data, size_t size) {
     mp_object *answer;
     const mp_object *payload;
     enum mp__reply_kind kind;
-    int code = read_answer(part, &answer);
+    int code = mp_object_loads(&answer, data, size);
     if (code < 0)
         return mp__raise_code(call, code);
     code = mp__reply_take(&kind, &payload, answer);
@@ -112,6 +85,21 @@ static mp_object *take_part(struct mp__invocation *call, mp_async_result *part) 
     mp_object_free(call->exception);
     call->exception = value;
     return NULL;
+}
+
+/* What a task gave; NULL: what it raised is raised. */
+static mp_object *take_part(struct mp__invocation *call, mp_async_result *part) {
+    size_t size = 0;
+    int code = mp_async_result_get(part, NULL, 0, &size, MP_NOWAIT);
+    if (code != MP_ETOOSHORT)
+        return mp__raise_code(call, code < 0 ? code : mp__fail(MP_EPROTO, "a task gave no answer"));
+    void *data = malloc(size);
+    if (!data)
+        return NULL;
+    code = mp_async_result_get(part, data, size, &size, MP_NOWAIT);
+    mp_object *value = code < 0 ? mp__raise_code(call, code) : mp__answer_value(call, data, size);
+    free(data);
+    return value;
 }
 
 static mp_object *take_map(struct mp__invocation *call, const struct result *result) {
@@ -130,7 +118,7 @@ static mp_object *take_map(struct mp__invocation *call, const struct result *res
 
 mp_object *mp__result_get(struct mp__invocation *call, struct mp__referent *referent,
                           mp__time deadline) {
-    const struct result *result = (const struct result *)referent;
+    struct result *result = (struct result *)referent;
     int code = await_all(call, result, deadline);
     if (code == MP_ETIMEDOUT)
         return mp__raise_object(call, "multiprocessing.context", "TimeoutError", NULL);
@@ -139,19 +127,15 @@ mp_object *mp__result_get(struct mp__invocation *call, struct mp__referent *refe
     return result->is_map ? take_map(call, result) : take_part(call, result->parts[0]);
 }
 
-static bool take_timeout(struct mp__invocation *call, mp__time *deadline) {
-    const mp_object *timeout;
-    return mp__call_bind(call, "timeout=", &timeout) && mp__call_deadline(call, timeout, deadline);
-}
-
 static mp_object *get(struct mp__invocation *call) {
     mp__time deadline;
-    return take_timeout(call, &deadline) ? mp__result_get(call, call->referent, deadline) : NULL;
+    return mp__call_bind_timeout(call, &deadline) ? mp__result_get(call, call->referent, deadline)
+                                                  : NULL;
 }
 
 static mp_object *wait(struct mp__invocation *call) {
     mp__time deadline;
-    if (!take_timeout(call, &deadline))
+    if (!mp__call_bind_timeout(call, &deadline))
         return NULL;
     return await_all(call, result_of(call), deadline) == MP_EEOF ? NULL : mp_none_new();
 }
@@ -200,50 +184,6 @@ const struct mp__class mp__result_class = {
     .exposed = "get ready successful wait",
     .methods = methods,
     .method_count = sizeof methods / sizeof methods[0],
-    .destroy = destroy,
-    .repr = repr,
-};
-
-/* The items of the next part, in reverse; false: there is none yet, or it failed. */
-static bool fetch_items(struct mp__invocation *call, struct result *result, mp__time deadline) {
-    int code = await_part(call, result->parts[result->at], deadline);
-    if (code == MP_ETIMEDOUT)
-        return mp__raise_object(call, "multiprocessing.context", "TimeoutError", NULL);
-    if (code < 0)
-        return false;
-    mp_object *items = take_part(call, result->parts[result->at]);
-    result->at++;
-    if (items)
-        (void)mp_list_reverse(items);
-    mp_object_free(result->items);
-    result->items = items;
-    return items != NULL;
-}
-
-static mp_object *next(struct mp__invocation *call) {
-    struct result *result = result_of(call);
-    mp__time deadline;
-    mp_object *item;
-    if (!take_timeout(call, &deadline))
-        return NULL;
-    while (mp_object_length(result->items) == 0) {
-        if (result->at == result->count)
-            return mp__raise_object(call, "builtins", "StopIteration", NULL);
-        if (!fetch_items(call, result, deadline))
-            return NULL;
-    }
-    (void)mp_list_pop(&item, result->items, -1);
-    return item;
-}
-
-static const struct mp__method iterator_methods[] = {{"__next__", next}, {"next", next}};
-
-const struct mp__class mp__result_iterator_class = {
-    .name = "Iterator",
-    .proxy_name = "IteratorProxy",
-    .exposed = "__next__ send throw close",
-    .methods = iterator_methods,
-    .method_count = sizeof iterator_methods / sizeof iterator_methods[0],
     .destroy = destroy,
     .repr = repr,
 };

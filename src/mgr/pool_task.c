@@ -34,6 +34,23 @@ int mp__task_new(void **out, size_t *size, mp_method_fn function, enum mp__task_
     return 0;
 }
 
+size_t mp__tasks_count(const struct mp__tasks *tasks) {
+    return (mp_object_length(tasks->items) + tasks->chunk - 1) / tasks->chunk;
+}
+
+int mp__tasks_next(struct mp__tasks *tasks, void **out, size_t *size) {
+    if (tasks->at >= mp_object_length(tasks->items))
+        return 0;
+    mp_slice slice = {(ptrdiff_t)tasks->at, (ptrdiff_t)(tasks->at + tasks->chunk), 1};
+    mp_object *items = mp_list_slice(tasks->items, slice), *none = mp_dict_new();
+    int code = items && none ? mp__task_new(out, size, tasks->function, tasks->kind, items, none)
+                             : -ENOMEM;
+    mp_object_free(items);
+    mp_object_free(none);
+    tasks->at += tasks->chunk;
+    return code < 0 ? code : 1;
+}
+
 /* The value; NULL: *exception is what was raised. Args are taken over. */
 static mp_object *call_once(mp_method_fn function, mp_object *args, const mp_object *kwds,
                             mp_object **exception) {
