@@ -14,6 +14,7 @@
 
 #include "mp/mp.h"
 #include "os/clock.h"
+#include "process.h"
 #include "reg/blocked.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
@@ -73,23 +74,12 @@ __attribute__((format(printf, 1, 2))) static bool says(const char *format, ...) 
 }
 
 static mp_process *start(mp_target_fn target, struct scene *scene, const char *name) {
-    mp_process *process;
     mp_process_options options = {.target = target,
                                   .name = name,
                                   .arg = &scene,
                                   .arg_size = sizeof scene,
                                   .daemon = MP_DAEMON};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int finish(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, LIMIT));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_start_with(mpt_context(), &options);
 }
 
 static void test_bad_streams_are_refused(void **state) {
@@ -128,7 +118,7 @@ static void test_processes_are_listed(void **state) {
     assert_true(says("process %d 'the child' running, parent %d, daemon\n",
                      (int)mp_process_pid(child), (int)getpid()));
     MPT_OK(mp_event_set(scene->done));
-    assert_int_equal(finish(child), 0);
+    assert_int_equal(mpt_end(child), 0);
     close_scene(scene);
 }
 
@@ -169,8 +159,8 @@ static void test_lock_shows_holder_and_waiter(void **state) {
                      (void *)scene->lock, (int)mp_process_pid(holder), owner,
                      (int)mp_process_pid(waiter), scene->thread));
     MPT_OK(mp_event_set(scene->done));
-    assert_int_equal(finish(holder), 0);
-    assert_int_equal(finish(waiter), 0);
+    assert_int_equal(mpt_end(holder), 0);
+    assert_int_equal(mpt_end(waiter), 0);
     mp_lock_free(scene->lock);
     close_scene(scene);
 }
@@ -304,7 +294,7 @@ static void check_waiter(struct scene *scene, const char *line, const void *obje
     default:
         MPT_OK(mp_queue_put(scene->queue, "x", 1, LIMIT));
     }
-    assert_int_equal(finish(child), 0);
+    assert_int_equal(mpt_end(child), 0);
 }
 
 static void test_waiters_are_shown_with_every_object(void **state) {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "mp/listener.h"
-#include "mp/process.h"
+#include "process.h"
 
 static char directory[] = "/tmp/mpt-listener-XXXXXX";
 
@@ -338,17 +338,14 @@ static void test_a_connection_is_passed_to_a_child(void **state) {
     (void)state;
     mp_listener *listener;
     mp_connection *client, *server;
-    mp_process *process;
     MPT_OK(mp_listener_new(&listener, "tcp://127.0.0.1:0", NULL));
     meet(listener, &client, &server);
     mp_connection *const passed[] = {server, NULL};
     mp_process_options options = {
         .target = echo, .arg = &server, .arg_size = sizeof server, .connections = passed};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mp_process *process = mpt_start_with(mpt_context(), &options);
     expect_text(client, client, "there and back"); /* what the child sends back */
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_close(process));
+    assert_int_equal(mpt_end(process), 0);
     mp_connection_free(server);
     mp_connection_free(client);
     mp_listener_close(listener);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "mp/process.h"
+#include "process.h"
 #include "shm/heap.h"
 
 static void test_method_is_fork_when_nothing_was_chosen(void **state) {
@@ -109,14 +109,7 @@ static int tell_method(void *arg, size_t size) {
 
 static void test_child_goes_on_with_its_own_method(void **state) {
     (void)state;
-    mp_process *process;
-    int code;
-    MPT_OK(mp_process_new(&process, mpt_context(), &(mp_process_options){.target = tell_method}));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, mpt_method());
-    MPT_OK(mp_process_close(process));
+    assert_int_equal(mpt_end(mpt_start(tell_method, NULL, 0)), mpt_method());
 }
 
 MPT_PROCESS_MAIN(MPT_CASE(test_method_is_fork_when_nothing_was_chosen),

@@ -6,9 +6,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-#include "os/child.h"
+#include "process.h"
 #include "reg/recover.h"
 
 struct shared {
@@ -24,10 +23,6 @@ static struct shared *shared;
 static void clean_up(void) {
     mp_shared_free(shared);
     mp__recover_all();
-}
-
-static bool exists(int pid) {
-    return mp__child_exists(pid, mp__boot_time());
 }
 
 static int be_daemon(void *arg, size_t size) {
@@ -48,20 +43,9 @@ static int be_other(void *arg, size_t size) {
 }
 
 static mp_process *start(mp_target_fn target, int daemon) {
-    mp_process *process;
     mp_process_options options = {
         .target = target, .arg = &shared, .arg_size = sizeof shared, .daemon = daemon};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_start_with(mpt_context(), &options);
 }
 
 static void start_both(void *arg) {
@@ -76,10 +60,10 @@ static void test_daemon_dies_and_others_live_when_the_parent_is_killed(void **st
     (void)state;
     shared = mp_shared_calloc(1, sizeof *shared);
     assert_int_equal(mpt_join(mpt_fork(start_both, NULL)), -SIGKILL);
-    MPT_UNTIL(!exists(shared->daemon));
-    assert_true(exists(shared->other));
+    MPT_UNTIL(!mpt_exists(shared->daemon));
+    assert_true(mpt_exists(shared->other));
     shared->go = 1;
-    MPT_UNTIL(!exists(shared->other));
+    MPT_UNTIL(!mpt_exists(shared->other));
     assert_int_equal(shared->done, 1);
     clean_up();
 }
@@ -92,15 +76,15 @@ static int start_a_child(void *arg, size_t size) {
     MPT_CHECK(mp_process_daemon(mp_current_process()) == mp_process_daemon(process));
     int code = mp_process_start(process);
     if (code == 0)
-        return end(process);
+        return mpt_end(process);
     MPT_OK(mp_process_close(process));
     return code == MP_EDAEMON ? 77 : 1;
 }
 
 static void test_daemons_have_no_children(void **state) {
     (void)state;
-    assert_int_equal(end(start(start_a_child, MP_DAEMON)), 77);
-    assert_int_equal(end(start(start_a_child, MP_NOT_DAEMON)), 0);
+    assert_int_equal(mpt_end(start(start_a_child, MP_DAEMON)), 77);
+    assert_int_equal(mpt_end(start(start_a_child, MP_NOT_DAEMON)), 0);
 }
 
 static void test_daemon_is_set_before_start(void **state) {
@@ -113,7 +97,7 @@ static void test_daemon_is_set_before_start(void **state) {
     MPT_OK(mp_process_start(process));
     MPT_CODE(mp_process_set_daemon(process, true), MP_ESTATE);
     MPT_CODE(mp_process_set_daemon(mp_current_process(), true), MP_ESTATE);
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
 }
 
 static int make_daemon_and_run_on(void *arg, size_t size) {
@@ -132,8 +116,8 @@ static void test_daemon_dies_when_a_child_is_killed(void **state) {
     mp_process *middle = start(make_daemon_and_run_on, MP_NOT_DAEMON);
     MPT_UNTIL(shared->daemon);
     MPT_OK(mp_process_kill(middle));
-    assert_int_equal(end(middle), -SIGKILL);
-    MPT_UNTIL(!exists(shared->daemon));
+    assert_int_equal(mpt_end(middle), -SIGKILL);
+    MPT_UNTIL(!mpt_exists(shared->daemon));
     clean_up();
 }
 

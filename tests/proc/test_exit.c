@@ -9,10 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-#include "os/child.h"
 #include "os/clock.h"
+#include "process.h"
 #include "reg/recover.h"
 #include "reg/thread.h"
 
@@ -29,10 +28,6 @@ static struct shared *shared;
 static void clean_up(void) {
     mp_shared_free(shared);
     mp__recover_all();
-}
-
-static bool exists(int pid) {
-    return mp__child_exists(pid, mp__boot_time());
 }
 
 static struct shared *argument(void *arg) {
@@ -57,11 +52,9 @@ static int run_until_go(void *arg, size_t size) {
 }
 
 static void start(mp_target_fn target, int daemon) {
-    mp_process *process;
     mp_process_options options = {
         .target = target, .arg = &shared, .arg_size = sizeof shared, .daemon = daemon};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mpt_start_with(mpt_context(), &options);
     MPT_UNTIL(shared->pid != 0);
 }
 
@@ -85,7 +78,7 @@ static void test_exit_terminates_daemons(void **state) {
     (void)state;
     make_shared();
     assert_int_equal(mpt_join(mpt_fork(exit_with_daemon, NULL)), 3);
-    assert_false(exists(shared->pid));
+    assert_false(mpt_exists(shared->pid));
     clean_up();
 }
 
@@ -94,7 +87,7 @@ static void test_quick_exit_leaves_no_daemon(void **state) {
     (void)state;
     make_shared();
     assert_int_equal(mpt_join(mpt_fork(exit_with_daemon, shared)), 3);
-    MPT_UNTIL(!exists(shared->pid));
+    MPT_UNTIL(!mpt_exists(shared->pid));
     clean_up();
 }
 
@@ -111,7 +104,7 @@ static void test_exit_waits_for_children(void **state) {
     pid_t parent = mpt_fork(exit_with_child, NULL);
     MPT_UNTIL(shared->exiting);
     assert_int_equal(waitpid(parent, NULL, WNOHANG), 0);
-    assert_true(exists(shared->pid));
+    assert_true(mpt_exists(shared->pid));
     shared->go = 1;
     assert_int_equal(mpt_join(parent), 4);
     assert_int_equal(shared->done, 1);
@@ -133,13 +126,13 @@ static void test_exit_kills_a_daemon_that_does_not_terminate(void **state) {
     (void)state;
     make_shared();
     assert_int_equal(mpt_join(mpt_fork(exit_with_stubborn, NULL)), 5);
-    assert_false(exists(shared->pid));
+    assert_false(mpt_exists(shared->pid));
     clean_up();
 }
 
 static int run_until_daemon_is_gone(void *arg, size_t size) {
     (void)size;
-    MPT_UNTIL(!exists(argument(arg)->pid));
+    MPT_UNTIL(!mpt_exists(argument(arg)->pid));
     return 0;
 }
 
@@ -176,26 +169,14 @@ static int start_child_and_return(void *arg, size_t size) {
 }
 
 static mp_process *start_middle(mp_target_fn target) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = &shared, .arg_size = sizeof shared};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_start(target, &shared, sizeof shared);
 }
 
 static void test_child_terminates_its_daemons(void **state) {
     (void)state;
     make_shared();
-    assert_int_equal(end(start_middle(start_daemon_and_return)), 6);
-    assert_false(exists(shared->pid));
+    assert_int_equal(mpt_end(start_middle(start_daemon_and_return)), 6);
+    assert_false(mpt_exists(shared->pid));
     clean_up();
 }
 
@@ -206,7 +187,7 @@ static void test_child_waits_for_its_children(void **state) {
     MPT_UNTIL(shared->exiting);
     MPT_CODE(mp_process_join(middle, 0.01), MP_ETIMEDOUT);
     shared->go = 1;
-    assert_int_equal(end(middle), 7);
+    assert_int_equal(mpt_end(middle), 7);
     assert_int_equal(shared->done, 1);
     clean_up();
 }

@@ -11,9 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-#include "os/child.h"
+#include "process.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
 
@@ -30,24 +29,8 @@ static void make_shared(void) {
     assert_non_null(shared);
 }
 
-static bool exists(int pid) {
-    return mp__child_exists(pid, mp__boot_time());
-}
-
 static mp_process *start(mp_target_fn target) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = &shared, .arg_size = sizeof shared};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_start(target, &shared, sizeof shared);
 }
 
 static int give_one(void *arg, size_t size) {
@@ -83,16 +66,14 @@ static int start_watcher(void *arg, size_t size) {
 static void test_child_can_join_its_parent(void **state) {
     (void)state;
     make_shared();
-    mp_process *middle;
     mp_process_options options = {
         .target = start_watcher, .arg = &shared, .arg_size = sizeof shared, .name = "middle"};
-    MPT_OK(mp_process_new(&middle, mpt_context(), &options));
-    MPT_OK(mp_process_start(middle));
+    mp_process *middle = mpt_start_with(mpt_context(), &options);
     MPT_UNTIL(shared->pid);
     MPT_OK(mp_process_kill(middle));
-    assert_int_equal(end(middle), -SIGKILL);
+    assert_int_equal(mpt_end(middle), -SIGKILL);
     MPT_UNTIL(shared->joined);
-    MPT_UNTIL(!exists(shared->pid));
+    MPT_UNTIL(!mpt_exists(shared->pid));
     mp_shared_free(shared);
     mp__recover_all();
 }
@@ -108,11 +89,10 @@ static int grow(void *arg, size_t size) {
         return 0;
     for (int i = 0; i < 2; i++) {
         mp_process_options options = {.target = grow, .arg = &shared, .arg_size = sizeof shared};
-        MPT_OK(mp_process_new(&list[i], NULL, &options));
-        MPT_OK(mp_process_start(list[i]));
+        list[i] = mpt_start_with(NULL, &options);
     }
     for (int i = 0; i < 2; i++)
-        MPT_CHECK(end(list[i]) == 0);
+        MPT_CHECK(mpt_end(list[i]) == 0);
     return 0;
 }
 
@@ -120,11 +100,9 @@ static void test_families_have_many_generations(void **state) {
     (void)state;
     make_shared();
     MPT_OK(mp_set_start_method(mpt_method(), true));
-    mp_process *process;
     mp_process_options options = {.target = grow, .arg = &shared, .arg_size = sizeof shared};
-    MPT_OK(mp_process_new(&process, NULL, &options));
-    MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    mp_process *process = mpt_start_with(NULL, &options);
+    assert_int_equal(mpt_end(process), 0);
     assert_int_equal(shared->visits, 7);
     mp_shared_free(shared);
 }
@@ -136,7 +114,7 @@ static void use_libmp_in_a_bare_fork(void *arg) {
     MPT_CODE(mp_process_join(parents, 0), MP_EFOREIGN);
     MPT_CODE(mp_process_exitcode(parents, &code), MP_EFOREIGN);
     MPT_CHECK(mp_process_pid(mp_current_process()) == getpid());
-    MPT_CHECK(end(start(give_one)) == 1);
+    MPT_CHECK(mpt_end(start(give_one)) == 1);
     MPT_CHECK(mp_process_is_alive(parents));
     _exit(7);
 }
@@ -155,7 +133,7 @@ static void test_bare_fork_has_no_children_and_can_have_some(void **state) {
     assert_int_equal(mpt_join(mpt_fork(use_libmp_in_a_bare_fork, process)), 7);
     assert_int_equal(mp_active_children(NULL, 0), 1);
     MPT_OK(mp_process_kill(process));
-    assert_int_equal(end(process), -SIGKILL);
+    assert_int_equal(mpt_end(process), -SIGKILL);
     mp__recover_all();
 }
 
@@ -164,10 +142,7 @@ static const char *point; /* where a process is to die */
 static void die_in_start(void *arg) {
     (void)arg;
     mpt_die_at(point, 1);
-    mp_process *process;
-    MPT_OK(mp_process_new(&process, mpt_context(), &(mp_process_options){.target = give_one}));
-    MPT_OK(mp_process_start(process));
-    MPT_CHECK(end(process) == 1);
+    MPT_CHECK(mpt_end(mpt_start(give_one, NULL, 0)) == 1);
     _exit(8);
 }
 
@@ -186,7 +161,7 @@ static void kill_parent_at(const char *const *points, size_t count) {
         if (code != -SIGKILL)
             fail_msg("%s: ended with %d", point, code);
         MPT_UNTIL(nothing_is_left());
-        assert_int_equal(end(start(give_one)), 1);
+        assert_int_equal(mpt_end(start(give_one)), 1);
         mp__forkserver_stop();
     }
 }
@@ -212,12 +187,10 @@ static void test_child_killed_before_its_target_is_noticed(void **state) {
                                          "bootstrap.target.begins",   "bootstrap.target.returned",
                                          "launch.end.written",        "bootstrap.leave.ended"};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
-        mp_process *process;
         mp_process_options options = {.target = give_one};
         mpt_die_at(points[i], 1);
-        MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK), &options));
-        MPT_OK(mp_process_start(process));
-        assert_int_equal(end(process), -SIGKILL);
+        mp_process *process = mpt_start_with(mp_get_context(MP_FORK), &options);
+        assert_int_equal(mpt_end(process), -SIGKILL);
     }
 }
 
@@ -234,7 +207,7 @@ static void test_codes_are_right_beside_a_reaper_of_everything(void **state) {
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, reap_everything, &stop), 0);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(end(start(give_one)), 1);
+        assert_int_equal(mpt_end(start(give_one)), 1);
     stop = 1;
     pthread_join(thread, NULL);
 }
@@ -251,7 +224,7 @@ static void test_active_children_may_be_asked_at_any_moment(void **state) {
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, list_children, &stop), 0);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(end(start(give_one)), 1);
+        assert_int_equal(mpt_end(start(give_one)), 1);
     stop = 1;
     pthread_join(thread, NULL);
 }

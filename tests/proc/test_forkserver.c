@@ -10,34 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-#include "os/child.h"
 #include "os/sentinel.h"
 #include "proc/process.h"
 #include "proc/section.h"
+#include "process.h"
 #include "reg/recover.h"
 
 static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
     mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
-    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORKSERVER), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
-}
-
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
+    return mpt_start_with(mp_get_context(MP_FORKSERVER), &options);
 }
 
 /* The words that a child and the test share. */
@@ -60,10 +42,6 @@ static struct shared *make_shared(void) {
     struct shared *words = mp_shared_calloc(1, sizeof *words);
     assert_non_null(words);
     return words;
-}
-
-static bool exists(int pid) {
-    return mp__child_exists(pid, mp__boot_time());
 }
 
 static struct forkserver_shared *find_server(void) {
@@ -107,7 +85,7 @@ static void test_preload_runs_once_before_all_children(void **state) {
     MPT_OK(mp_set_forkserver_preload(load, &value, sizeof value));
     value = 0;
     for (int i = 0; i < 8; i++)
-        assert_int_equal(end(start(tell_loaded, NULL, 0)), 30);
+        assert_int_equal(mpt_end(start(tell_loaded, NULL, 0)), 30);
     assert_int_equal(loaded, 0);
 }
 
@@ -125,22 +103,22 @@ static void test_start_fails_when_the_preload_does(void **state) {
     assert_non_null(strstr(mp_error_detail(), "preload function returned 5"));
     MPT_OK(mp_set_forkserver_preload(NULL, NULL, 0));
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
 }
 
 static void test_child_was_forked_ahead_of_need(void **state) {
     (void)state;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     await_spares();
     bool is_spare = false;
     pid_t pids[MP__SPARE_MAX];
     for (unsigned number = 0; number < MP__SPARE_MAX; number++)
         pids[number] = (pid_t)atomic_load(&find_server()->spares[number].pid);
-    mp_process *process = start(do_nothing, NULL, 0);
+    mp_process *process = start(mpt_do_nothing, NULL, 0);
     for (unsigned number = 0; number < MP__SPARE_MAX; number++)
         is_spare = is_spare || pids[number] == mp_process_pid(process);
     assert_true(is_spare);
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
     await_spares();
 }
 
@@ -148,32 +126,32 @@ static void test_stock_follows_demand(void **state) {
     (void)state;
     int starts = 0;
     do
-        assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+        assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     while (atomic_load(&find_server()->stock) == MP__SPARE_FEW && ++starts < 100000);
     assert_true(starts < 100000);
     MPT_UNTIL(atomic_load(&find_server()->stock) == MP__SPARE_FEW);
     for (unsigned number = MP__SPARE_FEW; number < MP__SPARE_MAX; number++)
         MPT_UNTIL(!is_idle(number));
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
 }
 
 static void test_killed_spares_are_replaced(void **state) {
     (void)state;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     await_spares();
     for (unsigned number = 0; number < MP__SPARE_FEW; number++) {
         pid_t pid = (pid_t)atomic_load(&find_server()->spares[number].pid);
         kill(pid, SIGKILL);
-        MPT_UNTIL(!exists(pid)); /* else it may be one that dies as soon as it was taken */
+        MPT_UNTIL(!mpt_exists(pid)); /* else it may be one that dies as soon as it was taken */
     }
     for (int i = 0; i < 8; i++)
-        assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+        assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
 }
 
 static void test_server_is_no_active_child(void **state) {
     (void)state;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
-    assert_true(exists(find_server_pid()));
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
+    assert_true(mpt_exists(find_server_pid()));
     assert_int_equal(mp_active_children(NULL, 0), 0);
     assert_string_equal(mp_process_name(mp_current_process()), "MainProcess");
 }
@@ -183,24 +161,24 @@ static void kill_server(int signal) {
     assert_true(pid > 0);
     kill(pid, signal);
     if (signal == SIGKILL)
-        MPT_UNTIL(!exists(pid));
+        MPT_UNTIL(!mpt_exists(pid));
 }
 
 static void test_killed_server_is_replaced(void **state) {
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+        assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
         kill_server(SIGKILL);
     }
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
 }
 
 static void test_interrupt_does_not_end_the_server(void **state) {
     (void)state;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     pid_t pid = find_server_pid();
     kill_server(SIGINT);
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     assert_int_equal(find_server_pid(), pid);
 }
 
@@ -213,7 +191,7 @@ static void test_children_outlive_their_server(void **state) {
     MPT_CODE(mp_process_join(process, 0.01), MP_ETIMEDOUT);
     assert_true(mp_process_is_alive(process));
     words->go = 1;
-    assert_int_equal(end(process), 12);
+    assert_int_equal(mpt_end(process), 12);
     mp_shared_free(words);
 }
 
@@ -223,9 +201,9 @@ static void test_code_of_a_killed_child_is_255_when_its_server_is_gone(void **st
     mp_process *process = start(run_until_go, &words, sizeof words);
     MPT_UNTIL(words->pid);
     kill_server(SIGKILL);
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     MPT_OK(mp_process_kill(process));
-    assert_int_equal(end(process), 255);
+    assert_int_equal(mpt_end(process), 255);
     mp_shared_free(words);
 }
 
@@ -236,16 +214,16 @@ static void test_stop_leaves_the_children_that_run(void **state) {
     MPT_UNTIL(words->pid);
     pid_t server = find_server_pid();
     mp__forkserver_stop();
-    assert_false(exists(server));
+    assert_false(mpt_exists(server));
     assert_true(mp_process_is_alive(process));
     words->go = 1;
-    assert_int_equal(end(process), 12);
+    assert_int_equal(mpt_end(process), 12);
     mp_shared_free(words);
 }
 
 static void use_server_and_die(void *arg) {
     struct shared *words = arg;
-    MPT_CHECK(end(start(do_nothing, NULL, 0)) == 0);
+    MPT_CHECK(mpt_end(start(mpt_do_nothing, NULL, 0)) == 0);
     await_spares();
     for (unsigned number = 0; number < MP__SPARE_FEW; number++)
         words->spares[number] = (int)atomic_load(&find_server()->spares[number].pid);
@@ -258,16 +236,16 @@ static void test_server_and_spares_die_with_a_killed_client(void **state) {
     struct shared *words = make_shared();
     assert_int_equal(mpt_join(mpt_fork(use_server_and_die, words)), -SIGKILL);
     assert_true(words->server > 0);
-    MPT_UNTIL(!exists(words->server));
+    MPT_UNTIL(!mpt_exists(words->server));
     for (unsigned number = 0; number < MP__SPARE_FEW; number++)
-        MPT_UNTIL(!exists(words->spares[number]));
+        MPT_UNTIL(!mpt_exists(words->spares[number]));
     mp_shared_free(words);
     mp__recover_all();
 }
 
 static void use_server_and_exit(void *arg) {
     struct shared *words = arg;
-    MPT_CHECK(end(start(do_nothing, NULL, 0)) == 0);
+    MPT_CHECK(mpt_end(start(mpt_do_nothing, NULL, 0)) == 0);
     await_spares();
     words->server = find_server_pid();
     for (unsigned number = 0; number < MP__SPARE_FEW; number++)
@@ -279,9 +257,9 @@ static void test_server_and_spares_are_gone_after_exit(void **state) {
     (void)state;
     struct shared *words = make_shared();
     assert_int_equal(mpt_join(mpt_fork(use_server_and_exit, words)), 0);
-    assert_false(exists(words->server));
+    assert_false(mpt_exists(words->server));
     for (unsigned number = 0; number < MP__SPARE_FEW; number++)
-        assert_false(exists(words->spares[number]));
+        assert_false(mpt_exists(words->spares[number]));
     mp_shared_free(words);
     mp__recover_all();
 }
@@ -290,19 +268,17 @@ static int use_a_server_of_its_own(void *arg, size_t size) {
     (void)arg;
     (void)size;
     MPT_CHECK(find_server() == NULL);
-    MPT_CHECK(end(start(do_nothing, NULL, 0)) == 0);
+    MPT_CHECK(mpt_end(start(mpt_do_nothing, NULL, 0)) == 0);
     MPT_CHECK(find_server() != NULL);
     return 3;
 }
 
 static void test_every_process_has_its_own_server(void **state) {
     (void)state;
-    assert_int_equal(end(start(use_a_server_of_its_own, NULL, 0)), 3);
-    mp_process *process;
+    assert_int_equal(mpt_end(start(use_a_server_of_its_own, NULL, 0)), 3);
     mp_process_options options = {.target = use_a_server_of_its_own};
-    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK), &options));
-    MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 3);
+    mp_process *process = mpt_start_with(mp_get_context(MP_FORK), &options);
+    assert_int_equal(mpt_end(process), 3);
 }
 
 static void test_daemons_may_be_many(void **state) {
@@ -311,26 +287,24 @@ static void test_daemons_may_be_many(void **state) {
     mp_process *list[20];
     mp_process_options options = {
         .target = run_until_go, .arg = &words, .arg_size = sizeof words, .daemon = MP_DAEMON};
-    for (int i = 0; i < 20; i++) {
-        MPT_OK(mp_process_new(&list[i], mp_get_context(MP_FORKSERVER), &options));
-        MPT_OK(mp_process_start(list[i]));
-    }
+    for (int i = 0; i < 20; i++)
+        list[i] = mpt_start_with(mp_get_context(MP_FORKSERVER), &options);
     words->go = 1;
     for (int i = 0; i < 20; i++)
-        assert_int_equal(end(list[i]), 12);
+        assert_int_equal(mpt_end(list[i]), 12);
     mp_shared_free(words);
 }
 
 static void test_stopped_server_does_not_hold_up_joins(void **state) {
     (void)state;
     mp_process *list[2];
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     await_spares();
     kill_server(SIGSTOP);
     for (int i = 0; i < 2; i++)
-        list[i] = start(do_nothing, NULL, 0);
+        list[i] = start(mpt_do_nothing, NULL, 0);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(end(list[i]), 0);
+        assert_int_equal(mpt_end(list[i]), 0);
     kill_server(SIGCONT);
 }
 
@@ -372,11 +346,11 @@ static void test_start_fails_while_the_server_is_stopped_and_its_child_is_killed
     pthread_t thread;
     if (sentinel_is_pipe())
         skip(); /* it is after a minute that it fails */
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     await_spares();
     kill_server(SIGSTOP);
     stop_spares();
-    mp_process_options options = {.target = do_nothing};
+    mp_process_options options = {.target = mpt_do_nothing};
     MPT_OK(mp_process_new(&process, mp_get_context(MP_FORKSERVER), &options));
     assert_int_equal(pthread_create(&thread, NULL, start_or_fail, process), 0);
     MPT_UNTIL(find_taken() >= 0);
@@ -397,28 +371,28 @@ static void test_start_works_after_the_server_could_not_fork_ahead(void **state)
     (void)state;
     mp_process *list[MP__SPARE_FEW];
     pthread_t thread;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     await_spares();
     kill_server(SIGSTOP);
     for (int i = 0; i < MP__SPARE_FEW; i++)
-        list[i] = start(do_nothing, NULL, 0);
+        list[i] = start(mpt_do_nothing, NULL, 0);
     atomic_store(&find_server()->refusal, -EAGAIN);
     assert_int_equal(pthread_create(&thread, NULL, continue_when_asked, NULL), 0);
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     pthread_join(thread, NULL);
     for (int i = 0; i < MP__SPARE_FEW; i++)
-        assert_int_equal(end(list[i]), 0);
+        assert_int_equal(mpt_end(list[i]), 0);
 }
 
 static void test_stopped_server_is_killed_in_the_end(void **state) {
     (void)state;
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
     pid_t pid = find_server_pid();
     await_spares();
     kill_server(SIGSTOP);
     mp__forkserver_stop();
-    assert_false(exists(pid));
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_false(mpt_exists(pid));
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
 }
 
 MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),

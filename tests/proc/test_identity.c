@@ -7,36 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-
-static mp_process *make(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    return process;
-}
-
-static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process = make(target, arg, size);
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-/* Join, close, give the code. */
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
-}
-
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
+#include "process.h"
 
 struct shared {
     _Atomic int words[8];
@@ -60,11 +32,11 @@ static int store_identity(void *arg, size_t size) {
 static void test_child_knows_itself_and_its_parent(void **state) {
     (void)state;
     struct shared *shared = mp_shared_calloc(1, sizeof *shared);
-    mp_process *process = make(store_identity, &shared, sizeof shared);
+    mp_process *process = mpt_new(store_identity, &shared, sizeof shared);
     MPT_OK(mp_process_set_name(process, "worker"));
     MPT_OK(mp_process_start(process));
     pid_t pid = mp_process_pid(process);
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
     assert_int_equal(shared->words[0], pid);
     assert_int_equal(shared->words[1], pid);
     assert_int_equal(shared->words[2], getpid());
@@ -110,7 +82,7 @@ static void test_name_tells_the_method(void **state) {
     static const char *const names[] = {[MP_FORK] = "ForkProcess-1",
                                         [MP_SPAWN] = "SpawnProcess-1",
                                         [MP_FORKSERVER] = "ForkServerProcess-1"};
-    mp_process *process = make(NULL, NULL, 0);
+    mp_process *process = mpt_new(NULL, NULL, 0);
     assert_string_equal(mp_process_name(process), names[mpt_method()]);
     MPT_OK(mp_process_set_name(process, "other"));
     assert_string_equal(mp_process_name(process), "other");
@@ -124,18 +96,18 @@ static int check_grandchild_name(void *arg, size_t size) {
     mp_process *process;
     for (int i = 1; i <= 2; i++) {
         char expected[32];
-        MPT_OK(mp_process_new(&process, NULL, &(mp_process_options){.target = do_nothing}));
+        MPT_OK(mp_process_new(&process, NULL, &(mp_process_options){.target = mpt_do_nothing}));
         snprintf(expected, sizeof expected, "Process-1:%d", i);
         MPT_CHECK(strcmp(mp_process_name(process), expected) == 0);
         MPT_OK(mp_process_start(process));
-        MPT_CHECK(end(process) == 0);
+        MPT_CHECK(mpt_end(process) == 0);
     }
     return 0;
 }
 
 static void test_name_of_a_grandchild_has_two_numbers(void **state) {
     (void)state;
-    assert_int_equal(end(start(check_grandchild_name, NULL, 0)), 0);
+    assert_int_equal(mpt_end(mpt_start(check_grandchild_name, NULL, 0)), 0);
 }
 
 static int check_key(void *arg, size_t size) {
@@ -151,20 +123,20 @@ static void test_authkey_is_inherited(void **state) {
     size_t size;
     MPT_OK(mp_process_authkey(mp_current_process(), key, sizeof key, &size));
     assert_int_equal(size, 32);
-    assert_int_equal(end(start(check_key, key, sizeof key)), 0);
+    assert_int_equal(mpt_end(mpt_start(check_key, key, sizeof key)), 0);
     MPT_CODE(mp_process_authkey(mp_current_process(), key, 31, NULL), MP_ETOOSHORT);
     MPT_CODE(mp_process_authkey(mp_current_process(), NULL, 3, NULL), MP_EINVAL);
 }
 
 static void test_authkey_can_be_set(void **state) {
     (void)state;
-    mp_process *process = make(check_key, "abc", 3);
+    mp_process *process = mpt_new(check_key, "abc", 3);
     MPT_OK(mp_process_set_authkey(process, "abc", 3));
     MPT_CODE(mp_process_set_authkey(process, NULL, 3), MP_EINVAL);
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
     MPT_OK(mp_process_set_authkey(mp_current_process(), "xy", 2));
-    assert_int_equal(end(start(check_key, "xy", 2)), 0);
+    assert_int_equal(mpt_end(mpt_start(check_key, "xy", 2)), 0);
 }
 
 MPT_PROCESS_MAIN(MPT_CASE(test_root_is_the_main_process),

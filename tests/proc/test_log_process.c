@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "mp/log.h"
-#include "mp/process.h"
+#include "process.h"
 
 static int say_name(void *arg, size_t arg_size) {
     (void)arg, (void)arg_size;
@@ -21,17 +21,14 @@ static int say_name(void *arg, size_t arg_size) {
 /* Runs it with standard error in a pipe; what was printed. */
 static void run_child(char *out, size_t capacity) {
     int ends[2], kept = dup(STDERR_FILENO);
-    mp_process *process;
     mp_process_options options = {.target = say_name, .name = "Alice"};
     MPT_CHECK(pipe(ends) == 0);
     dup2(ends[1], STDERR_FILENO);
     close(ends[1]);
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_close(process));
+    int code = mpt_end(mpt_start_with(mpt_context(), &options));
     dup2(kept, STDERR_FILENO);
     close(kept);
+    assert_int_equal(code, 3);
     mpt_stop_servers(); /* it has the pipe, too */
     size_t size = 0;
     ssize_t more;

@@ -8,9 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-#include "os/child.h"
+#include "process.h"
 #include "reg/recover.h"
 
 #define ROUNDS 10
@@ -33,10 +32,6 @@ struct argument {
 };
 
 static struct shared *shared;
-
-static bool exists(int pid) {
-    return mp__child_exists(pid, mp__boot_time());
-}
 
 static int check_argument(void *arg, size_t size) {
     struct argument *argument = arg;
@@ -70,19 +65,9 @@ static void end_as_told(void) {
     _exit(0);
 }
 
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
-
 /* So that the one in question is not the first of its fork server. */
 static void start_another(void) {
-    mp_process *process;
-    MPT_OK(mp_process_new(&process, mpt_context(), &(mp_process_options){.target = do_nothing}));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_close(process));
+    MPT_CHECK(mpt_end(mpt_start(mpt_do_nothing, NULL, 0)) == 0);
 }
 
 static void start_and_end(void *unused) {
@@ -91,14 +76,12 @@ static void start_and_end(void *unused) {
     struct argument argument = {.shared = shared};
     for (size_t i = 0; i < sizeof argument.rest; i++)
         argument.rest[i] = (char)i;
-    mp_process *process;
     mp_process_options options = {.target = shared->daemon ? run_until_killed : check_argument,
                                   .arg = &argument,
                                   .arg_size = shared->arg_size,
                                   .name = "orphan",
                                   .daemon = shared->daemon ? MP_DAEMON : MP_NOT_DAEMON};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mpt_start_with(mpt_context(), &options);
     end_as_told();
 }
 
@@ -117,7 +100,7 @@ static void expect_children(enum end end, size_t arg_size) {
     for (int round = 1; round <= ROUNDS; round++) {
         run_parent();
         MPT_UNTIL(shared->done == round);
-        MPT_UNTIL(!exists(shared->pid));
+        MPT_UNTIL(!mpt_exists(shared->pid));
     }
     assert_int_equal(shared->failed, 0);
     mp_shared_free(shared);
@@ -153,7 +136,7 @@ static void test_daemon_dies_when_its_parent_is_killed_at_once(void **state) {
     shared->arg_size = offsetof(struct argument, rest);
     for (int round = 1; round <= ROUNDS; round++) {
         run_parent();
-        MPT_UNTIL(shared->pid == 0 || !exists(shared->pid));
+        MPT_UNTIL(shared->pid == 0 || !mpt_exists(shared->pid));
     }
     mp_shared_free(shared);
     mp__recover_all();
@@ -164,14 +147,12 @@ static void start_stopped_and_end(void *unused) {
     (void)unused;
     mpt_stop_at("bootstrap.prepare.entered", 1);
     struct argument argument = {.shared = shared};
-    mp_process *process;
     mp_process_options options = {.target = check_argument,
                                   .arg = &argument,
                                   .arg_size = shared->arg_size,
                                   .name = "orphan",
                                   .daemon = MP_NOT_DAEMON};
-    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK), &options));
-    MPT_OK(mp_process_start(process));
+    mp_process *process = mpt_start_with(mp_get_context(MP_FORK), &options);
     shared->pid = mp_process_pid(process);
     MPT_CHECK(waitpid(shared->pid, NULL, WUNTRACED) == shared->pid);
     kill(getpid(), SIGKILL);
@@ -184,7 +165,7 @@ static void test_forked_child_runs_after_its_parent_was_recovered(void **state) 
     assert_int_equal(mpt_join(mpt_fork(start_stopped_and_end, NULL)), -SIGKILL);
     mp__recover_all();
     kill(shared->pid, SIGCONT);
-    MPT_UNTIL(!exists(shared->pid));
+    MPT_UNTIL(!mpt_exists(shared->pid));
     assert_int_equal(shared->done, 1);
     assert_int_equal(shared->failed, 0);
     mp_shared_free(shared);

@@ -14,30 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
-
-static mp_process *make(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    return process;
-}
-
-static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process = make(target, arg, size);
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-/* Join, close, give the code. */
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
-}
+#include "process.h"
 
 static int give_int(void *arg, size_t size) {
     MPT_CHECK(size == sizeof(int));
@@ -52,14 +30,8 @@ static int wait_for_signal(void *arg, size_t size) {
     return 0;
 }
 
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
-
 static int run_int(int value) {
-    return end(start(give_int, &value, sizeof value));
+    return mpt_end(mpt_start(give_int, &value, sizeof value));
 }
 
 static void test_code_is_the_targets_value(void **state) {
@@ -75,10 +47,7 @@ static void test_code_is_a_byte(void **state) {
 
 static void test_code_is_0_without_a_target(void **state) {
     (void)state;
-    mp_process *process;
-    MPT_OK(mp_process_new(&process, mpt_context(), NULL));
-    MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(mpt_start_with(mpt_context(), NULL)), 0);
 }
 
 static int call_exit(void *arg, size_t size) {
@@ -91,7 +60,7 @@ static int call_exit(void *arg, size_t size) {
 static void test_code_is_what_exit_was_called_with(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++)
-        assert_int_equal(end(start(call_exit, &i, sizeof i)), 8 + i);
+        assert_int_equal(mpt_end(mpt_start(call_exit, &i, sizeof i)), 8 + i);
 }
 
 static void test_code_says_which_signal_killed_it(void **state) {
@@ -100,9 +69,9 @@ static void test_code_says_which_signal_killed_it(void **state) {
                                             mp_process_interrupt};
     const int codes[] = {-SIGKILL, -SIGTERM, -SIGINT};
     for (int i = 0; i < 3; i++) {
-        mp_process *process = start(wait_for_signal, NULL, 0);
+        mp_process *process = mpt_start(wait_for_signal, NULL, 0);
         MPT_OK(senders[i](process));
-        assert_int_equal(end(process), codes[i]);
+        assert_int_equal(mpt_end(process), codes[i]);
     }
 }
 
@@ -115,16 +84,16 @@ static int abort_now(void *arg, size_t size) {
 
 static void test_code_says_that_it_aborted(void **state) {
     (void)state;
-    assert_int_equal(end(start(abort_now, NULL, 0)), -SIGABRT);
+    assert_int_equal(mpt_end(mpt_start(abort_now, NULL, 0)), -SIGABRT);
 }
 
 static void test_argument_is_a_copy(void **state) {
     (void)state;
     int value = 5;
-    mp_process *process = make(give_int, &value, sizeof value);
+    mp_process *process = mpt_new(give_int, &value, sizeof value);
     value = 6;
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 5);
+    assert_int_equal(mpt_end(process), 5);
 }
 
 static int sum_bytes(void *arg, size_t size) {
@@ -140,7 +109,7 @@ static void test_argument_may_be_large(void **state) {
     char *bytes = malloc(size);
     memset(bytes, 3, size);
     bytes[0] = 17;
-    assert_int_equal(end(start(sum_bytes, bytes, size)), (3 * (size - 1) + 17) & 0xff);
+    assert_int_equal(mpt_end(mpt_start(sum_bytes, bytes, size)), (3 * (size - 1) + 17) & 0xff);
     free(bytes);
 }
 
@@ -162,7 +131,7 @@ static int start_more(void *arg, size_t size) {
     MPT_OK(mp_process_set_name(mp_current_process(), name));
     if (size > 10) {
         char *next = memset(malloc(size / 7), text[0] + 1, size / 7);
-        MPT_CHECK(end(start(start_more, next, size / 7)) == 0);
+        MPT_CHECK(mpt_end(mpt_start(start_more, next, size / 7)) == 0);
         free(next);
     }
     MPT_CHECK(has_letters(text, size, text[0]));
@@ -174,13 +143,13 @@ static void test_arguments_of_a_child_and_of_its_child_are_two(void **state) {
     (void)state;
     enum { SIZE = 70000 };
     char *text = memset(malloc(SIZE), 'a', SIZE);
-    assert_int_equal(end(start(start_more, text, SIZE)), 0);
+    assert_int_equal(mpt_end(mpt_start(start_more, text, SIZE)), 0);
     free(text);
 }
 
 static void test_start_works_once(void **state) {
     (void)state;
-    mp_process *process = start(do_nothing, NULL, 0);
+    mp_process *process = mpt_start(mpt_do_nothing, NULL, 0);
     MPT_CODE(mp_process_start(process), MP_ESTATE);
     MPT_OK(mp_process_join(process, MP_FOREVER));
     MPT_CODE(mp_process_start(process), MP_ESTATE);
@@ -190,7 +159,7 @@ static void test_start_works_once(void **state) {
 static void test_nothing_can_be_asked_before_start(void **state) {
     (void)state;
     int code;
-    mp_process *process = make(do_nothing, NULL, 0);
+    mp_process *process = mpt_new(mpt_do_nothing, NULL, 0);
     MPT_CODE(mp_process_join(process, 0), MP_ESTATE);
     MPT_CODE(mp_process_exitcode(process, &code), MP_ESTATE);
     MPT_CODE(mp_process_sentinel(process), MP_ESTATE);
@@ -203,7 +172,7 @@ static void test_nothing_can_be_asked_before_start(void **state) {
 static void test_join_times_out_while_it_runs(void **state) {
     (void)state;
     int code;
-    mp_process *process = start(wait_for_signal, NULL, 0);
+    mp_process *process = mpt_start(wait_for_signal, NULL, 0);
     MPT_CODE(mp_process_join(process, MP_NOWAIT), MP_ETIMEDOUT);
     MPT_CODE(mp_process_join(process, -1), MP_ETIMEDOUT);
     MPT_CODE(mp_process_join(process, 0.02), MP_ETIMEDOUT);
@@ -213,17 +182,17 @@ static void test_join_times_out_while_it_runs(void **state) {
     MPT_CODE(mp_process_close(process), MP_EINVAL);
     assert_true(mp_process_is_alive(process));
     MPT_OK(mp_process_kill(process));
-    assert_int_equal(end(process), -SIGKILL);
+    assert_int_equal(mpt_end(process), -SIGKILL);
 }
 
 static void test_signals_do_nothing_once_it_has_ended(void **state) {
     (void)state;
-    mp_process *process = start(do_nothing, NULL, 0);
+    mp_process *process = mpt_start(mpt_do_nothing, NULL, 0);
     MPT_OK(mp_process_join(process, MP_FOREVER));
     MPT_OK(mp_process_terminate(process));
     MPT_OK(mp_process_kill(process));
     assert_false(mp_process_is_alive(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
 }
 
 static void *join_it(void *process) {
@@ -236,7 +205,7 @@ static void *join_it(void *process) {
 static void test_join_gives_all_threads_the_code(void **state) {
     (void)state;
     pthread_t threads[8];
-    mp_process *process = start(wait_for_signal, NULL, 0);
+    mp_process *process = mpt_start(wait_for_signal, NULL, 0);
     for (int i = 0; i < 8; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, join_it, process), 0);
     MPT_OK(mp_process_terminate(process));
@@ -251,38 +220,36 @@ static void test_join_gives_all_threads_the_code(void **state) {
 static void test_code_is_right_when_somebody_else_reaped_it(void **state) {
     (void)state;
     int value = 33;
-    mp_process *process = start(give_int, &value, sizeof value);
+    mp_process *process = mpt_start(give_int, &value, sizeof value);
     if (mpt_method() != MP_FORKSERVER)
         assert_int_equal(waitpid(mp_process_pid(process), NULL, 0), mp_process_pid(process));
-    assert_int_equal(end(process), 33);
+    assert_int_equal(mpt_end(process), 33);
 }
 
 static void test_code_is_255_when_a_killed_one_was_reaped_by_others(void **state) {
     (void)state;
-    mp_process *process;
-    MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK),
-                          &(mp_process_options){.target = wait_for_signal}));
-    MPT_OK(mp_process_start(process));
+    mp_process *process =
+        mpt_start_with(mp_get_context(MP_FORK), &(mp_process_options){.target = wait_for_signal});
     MPT_OK(mp_process_kill(process));
     assert_int_equal(waitpid(mp_process_pid(process), NULL, 0), mp_process_pid(process));
     MPT_OK(mp_process_kill(process));
-    assert_int_equal(end(process), 255);
+    assert_int_equal(mpt_end(process), 255);
 }
 
 static void test_sentinel_is_readable_when_it_has_ended(void **state) {
     (void)state;
-    mp_process *process = start(wait_for_signal, NULL, 0);
+    mp_process *process = mpt_start(wait_for_signal, NULL, 0);
     struct pollfd poller = {.fd = mp_process_sentinel(process), .events = POLLIN};
     assert_true(poller.fd >= 0);
     assert_int_equal(poll(&poller, 1, 0), 0);
     MPT_OK(mp_process_kill(process));
     assert_int_equal(poll(&poller, 1, 20000), 1);
-    assert_int_equal(end(process), -SIGKILL);
+    assert_int_equal(mpt_end(process), -SIGKILL);
 }
 
 static void test_close_frees_once(void **state) {
     (void)state;
-    mp_process *process = make(do_nothing, NULL, 0);
+    mp_process *process = mpt_new(mpt_do_nothing, NULL, 0);
     MPT_OK(mp_process_close(process));
     MPT_CODE(mp_process_close(process), MP_EINVAL);
     MPT_CODE(mp_process_start(process), MP_EINVAL);
@@ -333,7 +300,7 @@ static void test_functions_refuse_what_is_no_process(void **state) {
 static void test_run_calls_the_target_here(void **state) {
     (void)state;
     int value = 258;
-    mp_process *process = make(give_int, &value, sizeof value);
+    mp_process *process = mpt_new(give_int, &value, sizeof value);
     assert_int_equal(mp_process_run(process), 2);
     MPT_OK(mp_process_close(process));
 }
@@ -352,7 +319,7 @@ static void test_standard_input_is_empty_in_the_child(void **state) {
     int saved = dup(0);
     dup2(ends[0], 0);
     assert_int_equal(write(ends[1], "x", 1), 1);
-    int code = end(start(read_stdin, NULL, 0));
+    int code = mpt_end(mpt_start(read_stdin, NULL, 0));
     dup2(saved, 0);
     close(saved);
     close(ends[0]);
@@ -385,7 +352,7 @@ static void test_active_children_lists_the_living(void **state) {
     mp_process *list[3], *found[3];
     assert_int_equal(mp_active_children(NULL, 0), 0);
     for (int i = 0; i < 3; i++)
-        list[i] = start(wait_for_signal, NULL, 0);
+        list[i] = mpt_start(wait_for_signal, NULL, 0);
     assert_int_equal(mp_active_children(found, 2), 3);
     MPT_OK(mp_process_kill(list[1]));
     MPT_UNTIL(mp_active_children(found, 3) == 2);
@@ -394,7 +361,7 @@ static void test_active_children_lists_the_living(void **state) {
     for (int i = 0; i < 3; i += 2)
         MPT_OK(mp_process_kill(list[i]));
     for (int i = 0; i < 3; i++)
-        assert_int_equal(end(list[i]), -SIGKILL);
+        assert_int_equal(mpt_end(list[i]), -SIGKILL);
     MPT_CODE(mp_active_children(NULL, 1), MP_EINVAL);
     MPT_CODE(mp_active_children(found, -1), MP_EINVAL);
 }
@@ -403,12 +370,12 @@ static void test_many_run_at_once(void **state) {
     (void)state;
     mp_process *list[60];
     for (int i = 0; i < 60; i++)
-        list[i] = start(wait_for_signal, NULL, 0);
+        list[i] = mpt_start(wait_for_signal, NULL, 0);
     assert_int_equal(mp_active_children(NULL, 0), 60);
     for (int i = 0; i < 60; i++)
         MPT_OK(mp_process_terminate(list[i]));
     for (int i = 0; i < 60; i++)
-        assert_int_equal(end(list[i]), -SIGTERM);
+        assert_int_equal(mpt_end(list[i]), -SIGTERM);
 }
 
 static int use_parents_object(void *arg, size_t size) {
@@ -435,12 +402,12 @@ static int use_parents_object(void *arg, size_t size) {
 
 static void test_other_processes_may_only_look(void **state) {
     (void)state;
-    mp_process *sibling = make(wait_for_signal, NULL, 0);
+    mp_process *sibling = mpt_new(wait_for_signal, NULL, 0);
     MPT_OK(mp_process_set_name(sibling, "sibling"));
     MPT_OK(mp_process_start(sibling));
-    assert_int_equal(end(start(use_parents_object, &sibling, sizeof sibling)), 0);
+    assert_int_equal(mpt_end(mpt_start(use_parents_object, &sibling, sizeof sibling)), 0);
     MPT_OK(mp_process_kill(sibling));
-    assert_int_equal(end(sibling), -SIGKILL);
+    assert_int_equal(mpt_end(sibling), -SIGKILL);
 }
 
 static int leave_a_thread(void *arg, size_t size) {
@@ -453,7 +420,7 @@ static int leave_a_thread(void *arg, size_t size) {
 static void test_threads_of_the_child_end_with_its_target(void **state) {
     (void)state;
     int value = 4;
-    assert_int_equal(end(start(leave_a_thread, &value, sizeof value)), 4);
+    assert_int_equal(mpt_end(mpt_start(leave_a_thread, &value, sizeof value)), 4);
 }
 
 static void *start_and_join(void *arg) {
@@ -492,7 +459,7 @@ static void test_start_does_not_wait_for_a_reader_of_stdin(void **state) {
     assert_int_equal(dup2(ends[0], 0), 0);
     assert_int_equal(pthread_create(&reader, NULL, read_standard_input, NULL), 0);
     MPT_UNTIL(is_stdin_locked());
-    assert_int_equal(end(start(do_nothing, NULL, 0)), 0);
+    assert_int_equal(mpt_end(mpt_start(mpt_do_nothing, NULL, 0)), 0);
     assert_int_equal(write(ends[1], "x", 1), 1);
     assert_int_equal(pthread_join(reader, &got), 0);
     assert_int_equal((intptr_t)got, 'x');

@@ -9,28 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
 #include "os/sanitizer.h"
+#include "process.h"
 
 #define TURNS 300
 #define KEY_BYTES 1000 /* not kept where small things are */
-
-static mp_process *make(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
-    mp_process_options options = {
-        .target = target, .arg = arg, .arg_size = size, .name = "first name"};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    return process;
-}
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
-}
 
 static bool is_of_one_piece(const char *key, size_t size) {
     for (size_t i = 1; i < size; i++)
@@ -95,14 +79,14 @@ static void test_key_and_name_may_be_set_while_a_child_starts(void **state) {
     for (int i = 0; i < 20; i++) {
         pthread_t thread;
         is_over = false;
-        mp_process *process = make(check_own_parts, NULL, 0);
+        mp_process *process = mpt_new(check_own_parts, NULL, 0);
         MPT_OK(mp_process_set_name(process, "n"));
         MPT_OK(mp_process_set_authkey(process, "k", 1));
         assert_int_equal(pthread_create(&thread, NULL, change_part, process), 0);
         MPT_OK(mp_process_start(process));
         is_over = true;
         pthread_join(thread, NULL);
-        assert_int_equal(end(process), 0);
+        assert_int_equal(mpt_end(process), 0);
     }
 }
 
@@ -117,13 +101,15 @@ static int check_first_parts(void *arg, size_t size) {
 
 static void test_child_has_the_name_and_key_from_before_its_start(void **state) {
     (void)state;
+    mp_process_options options = {.target = check_first_parts, .name = "first name"};
     for (int i = 0; i < 20; i++) {
-        mp_process *process = make(check_first_parts, NULL, 0);
+        mp_process *process;
+        MPT_OK(mp_process_new(&process, mpt_context(), &options));
         MPT_OK(mp_process_set_authkey(process, "first", 5));
         MPT_OK(mp_process_start(process));
         MPT_OK(mp_process_set_authkey(process, "second", 6));
         MPT_OK(mp_process_set_name(process, "second name"));
-        assert_int_equal(end(process), 0);
+        assert_int_equal(mpt_end(process), 0);
     }
 }
 
@@ -137,18 +123,11 @@ static int run_until_go(void *arg, size_t size) {
     return 0;
 }
 
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
-
 static void *start_forked(void *arg) {
     mp_process **out = arg;
     struct words **words = (struct words **)(out + 1);
     mp_process_options options = {.target = run_until_go, .arg = words, .arg_size = sizeof *words};
-    MPT_OK(mp_process_new(out, mp_get_context(MP_FORK), &options));
-    MPT_OK(mp_process_start(*out));
+    *out = mpt_start_with(mp_get_context(MP_FORK), &options);
     return NULL;
 }
 
@@ -173,16 +152,15 @@ static void test_end_of_a_child_is_seen_while_one_lives_that_was_forked_meanwhil
     for (int i = 0; i < 20; i++) {
         pthread_t thread;
         forked[i].words = words;
-        mp_process *process = make(do_nothing, NULL, 0);
+        mp_process *process = mpt_new(mpt_do_nothing, NULL, 0);
         assert_int_equal(pthread_create(&thread, NULL, start_forked, &forked[i]), 0);
         MPT_OK(mp_process_start(process));
-        MPT_OK(mp_process_join(process, 20));
-        MPT_OK(mp_process_close(process));
+        assert_int_equal(mpt_end(process), 0);
         pthread_join(thread, NULL);
     }
     words->go = 1;
     for (int i = 0; i < 20; i++)
-        assert_int_equal(end(forked[i].process), 0);
+        assert_int_equal(mpt_end(forked[i].process), 0);
     mp_shared_free(words);
 }
 
@@ -199,13 +177,11 @@ static void *fork_again_and_again(void *arg) {
 static void test_daemons_may_end_while_a_thread_forks(void **state) {
     (void)state;
     pthread_t thread;
-    mp_process_options options = {.target = do_nothing, .daemon = MP_DAEMON};
+    mp_process_options options = {.target = mpt_do_nothing, .daemon = MP_DAEMON};
     assert_int_equal(pthread_create(&thread, NULL, fork_again_and_again, NULL), 0);
     for (int i = 0; i < TURNS; i++) {
-        mp_process *process;
-        MPT_OK(mp_process_new(&process, mp_get_context(MP_FORK), &options));
-        MPT_OK(mp_process_start(process));
-        assert_int_equal(end(process), 0);
+        mp_process *process = mpt_start_with(mp_get_context(MP_FORK), &options);
+        assert_int_equal(mpt_end(process), 0);
     }
     is_over = true;
     pthread_join(thread, NULL);

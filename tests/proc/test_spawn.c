@@ -13,30 +13,9 @@
 #include <unistd.h>
 
 #include "mp/connection.h"
-#include "mp/process.h"
+#include "process.h"
 
 #define PROGRAM(name) MPT_PROGRAMS_DIR "/" name
-
-static int end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
-}
-
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
-
-static mp_process *make(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    return process;
-}
 
 static mp_target_fn load_plugin(void) {
     void *object = dlopen(PROGRAM("plugin_sum.so"), RTLD_NOW);
@@ -46,9 +25,9 @@ static mp_target_fn load_plugin(void) {
 
 static void test_function_of_a_loaded_object_runs(void **state) {
     (void)state;
-    mp_process *process = make(load_plugin(), "\1\2\3", 3);
+    mp_process *process = mpt_new(load_plugin(), "\1\2\3", 3);
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 6);
+    assert_int_equal(mpt_end(process), 6);
 }
 
 static void copy_file(const char *from, const char *to) {
@@ -70,9 +49,9 @@ static void test_start_fails_when_the_shared_object_is_gone(void **state) {
     void *object = dlopen(path, RTLD_NOW);
     assert_non_null(object);
     mp_target_fn target = (mp_target_fn)dlsym(object, "plugin_sum");
-    mp_process *first = make(target, "\1\2\3", 3), *second = make(target, "\1\2\3", 3);
+    mp_process *first = mpt_new(target, "\1\2\3", 3), *second = mpt_new(target, "\1\2\3", 3);
     MPT_OK(mp_process_start(first));
-    assert_int_equal(end(first), 6);
+    assert_int_equal(mpt_end(first), 6);
     unlink(path);
     MPT_CODE(mp_process_start(second), MP_EINVAL);
     assert_non_null(strstr(mp_error_detail(), path));
@@ -84,13 +63,13 @@ static void start_as(const char *path, int code, const char *word) {
     mp_process *process;
     MPT_OK(mp_set_executable(path));
     MPT_OK(mp_process_new(&process, mp_get_context(MP_SPAWN),
-                          &(mp_process_options){.target = do_nothing}));
+                          &(mp_process_options){.target = mpt_do_nothing}));
     MPT_CODE(mp_process_start(process), code);
     if (!strstr(mp_error_detail(), word))
         fail_msg("'%s' is not in '%s'", word, mp_error_detail());
     MPT_OK(mp_set_executable(NULL));
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
 }
 
 static void test_start_fails_when_the_program_is_another_build(void **state) {
@@ -179,9 +158,9 @@ static void test_descriptors_that_were_not_passed_are_not_there(void **state) {
     (void)state;
     int high = fcntl(0, F_DUPFD, 200);
     assert_true(high >= 200);
-    mp_process *process = make(is_closed, &high, sizeof high);
+    mp_process *process = mpt_new(is_closed, &high, sizeof high);
     MPT_OK(mp_process_start(process));
-    int code = end(process);
+    int code = mpt_end(process);
     close(high);
     assert_int_equal(code, mpt_method() == MP_FORK ? 1 : 0);
 }
@@ -214,18 +193,16 @@ static int send_word(void *arg, size_t size) {
 static void test_connections_of_the_options_work_in_the_child(void **state) {
     (void)state;
     struct ends ends = make_pipe();
-    mp_process *process;
     char text[8];
     size_t got;
     mp_connection *list[] = {ends.second, NULL};
     mp_process_options options = {
         .target = send_word, .arg = &ends, .arg_size = sizeof ends, .connections = list};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mp_process *process = mpt_start_with(mpt_context(), &options);
     MPT_OK(mp_connection_recv_bytes_into(ends.first, text, sizeof text, &got, 10));
     assert_int_equal(got, 4);
     MPT_OK(mp_connection_send_bytes(ends.first, "ok", 2, MP_FOREVER));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
     free_pipe(ends);
 }
 
@@ -240,9 +217,9 @@ static void test_connections_that_were_not_passed_say_so(void **state) {
     if (mpt_method() == MP_FORK)
         skip();
     struct ends ends = make_pipe();
-    mp_process *process = make(send_without, &ends, sizeof ends);
+    mp_process *process = mpt_new(send_without, &ends, sizeof ends);
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
     free_pipe(ends);
 }
 
@@ -272,7 +249,7 @@ static void test_start_fails_without_descriptors(void **state) {
     (void)state;
     struct rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);
-    mp_process *process = make(do_nothing, NULL, 0);
+    mp_process *process = mpt_new(mpt_do_nothing, NULL, 0);
     int next = dup(0);
     close(next);
     limit_descriptors((rlim_t)next);
@@ -281,7 +258,7 @@ static void test_start_fails_without_descriptors(void **state) {
     assert_int_equal(code, -EMFILE);
     assert_int_equal(mp_active_children(NULL, 0), 0);
     MPT_OK(mp_process_start(process));
-    assert_int_equal(end(process), 0);
+    assert_int_equal(mpt_end(process), 0);
 }
 
 MPT_PROCESS_MAIN(MPT_CASE(test_freeze_support_says_when_the_program_cannot_be_opened),

@@ -9,26 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "os/threads.h"
-
-#define LIMIT 20 /* seconds, much more than anything here takes */
-
-static mp_process *start(mp_target_fn target, const void *arg, size_t size) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = arg, .arg_size = size};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static void expect_end(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, LIMIT));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    assert_int_equal(code, 0);
-}
+#include "process.h"
 
 struct reader {
     int ends[2];
@@ -77,7 +59,7 @@ static void expect_printed(mp_target_fn target) {
     int saved = dup(1);
     dup2(fileno(file), 1);
     printf("parent ");
-    expect_end(start(target, NULL, 0));
+    assert_int_equal(mpt_end(mpt_start(target, NULL, 0)), 0);
     fflush(stdout);
     dup2(saved, 1);
     close(saved);
@@ -118,12 +100,6 @@ static void *keep_stdout(void *arg) {
     return NULL;
 }
 
-static int do_nothing(void *arg, size_t size) {
-    (void)arg;
-    (void)size;
-    return 0;
-}
-
 /* As one has that writes to a pipe which nobody reads. */
 static void test_child_starts_while_a_thread_keeps_stdout(void **state) {
     (void)state;
@@ -131,7 +107,7 @@ static void test_child_starts_while_a_thread_keeps_stdout(void **state) {
     pthread_mutex_lock(&locker.mutex);
     assert_int_equal(pthread_create(&locker.thread, NULL, keep_stdout, &locker), 0);
     MPT_UNTIL(ftrylockfile(stdout) != 0 || (funlockfile(stdout), false));
-    expect_end(start(do_nothing, NULL, 0));
+    assert_int_equal(mpt_end(mpt_start(mpt_do_nothing, NULL, 0)), 0);
     pthread_mutex_unlock(&locker.mutex);
     pthread_join(locker.thread, NULL);
 }
@@ -163,7 +139,7 @@ static void test_what_a_child_leaves_in_a_file_is_written_once(void **state) {
     FILE *file = fdopen(descriptor, "a");
     fputs("parent ", file);
     fflush(mpt_method() == MP_FORK ? stdout : file); /* only a forked child has it, too */
-    expect_end(start(write_and_leave_open, path, sizeof path));
+    assert_int_equal(mpt_end(mpt_start(write_and_leave_open, path, sizeof path)), 0);
     fclose(file);
     expect_file(path, "parent child");
     unlink(path);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arguments.h"
+#include "process.h"
 
 static bool is_one_of(const struct row *row, const char *const *names) {
     while (*names && strcmp(row->name, *names) != 0)
@@ -147,22 +148,11 @@ static void use_in_bare_fork(void *passed) {
     use_foreign(passed);
 }
 
-static void end_process(mp_process *process) {
-    int code = -1;
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, 0);
-    MPT_OK(mp_process_close(process));
-}
-
 static mp_process *start_waiter(mp_event **event, mp_context *context) {
-    mp_process *process;
     MPT_OK(mp_event_new(event, NULL));
     mp_process_options options = {
         .target = wait_for_event, .arg = event, .arg_size = sizeof *event};
-    MPT_OK(mp_process_new(&process, context, &options));
-    MPT_OK(mp_process_start(process));
-    return process;
+    return mpt_start_with(context, &options);
 }
 
 static void test_calls_refuse_what_is_another_process_s(void **state) {
@@ -170,23 +160,19 @@ static void test_calls_refuse_what_is_another_process_s(void **state) {
     struct passed passed = {.is_forked = mpt_method() == MP_FORK};
     mp_connection *other_end;
     mp_event *event;
-    mp_process *user;
     passed.running = start_waiter(&event, mpt_context());
     MPT_OK(mp_process_new(&passed.fresh, NULL, NULL));
     MPT_OK(mp_pool_new(&passed.pool, mpt_context(), &(mp_pool_options){.processes = 1}));
     MPT_OK(mp_pool_apply_async(&passed.result, passed.pool, task, NULL, 0, NULL));
     MPT_OK(mp_pipe_new(&passed.connection, &other_end, NULL, true));
     assert_int_equal(mpt_join(mpt_fork(use_in_bare_fork, &passed)), 0);
-    mp_process_options options = {
-        .target = use_foreign_objects, .arg = &passed, .arg_size = sizeof passed};
-    MPT_OK(mp_process_new(&user, mpt_context(), &options));
-    MPT_OK(mp_process_start(user));
-    end_process(user);
+    mp_process *user = mpt_start(use_foreign_objects, &passed, sizeof passed);
+    assert_int_equal(mpt_end(user), 0);
     MPT_OK(mp_async_result_get(passed.result, NULL, 0, NULL, 20));
     mp_async_result_free(passed.result);
     mp_pool_free(passed.pool);
     MPT_OK(mp_event_set(event));
-    end_process(passed.running);
+    assert_int_equal(mpt_end(passed.running), 0);
     MPT_OK(mp_process_close(passed.fresh));
     mp_connection_free(passed.connection);
     mp_connection_free(other_end);
@@ -234,10 +220,8 @@ static int look_for_parent(void *arg, size_t arg_size) {
 
 /* It is killed only when the orphan has begun: before that the orphan would not run. */
 static int leave_orphan(void *arg, size_t arg_size) {
-    mp_process *orphan;
     mp_process_options options = {.target = look_for_parent, .arg = arg, .arg_size = arg_size};
-    MPT_OK(mp_process_new(&orphan, mp_get_context(MP_FORK), &options));
-    MPT_OK(mp_process_start(orphan));
+    mpt_start_with(mp_get_context(MP_FORK), &options);
     MPT_UNTIL(atomic_load(*(_Atomic int **)arg) == HAS_BEGUN);
     kill(getpid(), SIGKILL);
     return 0;
@@ -248,12 +232,10 @@ static void test_sentinel_of_a_dead_parent_is_refused(void **state) {
     (void)state;
     int ends[2];
     char byte;
-    mp_process *middle;
     _Atomic int *found = mp_shared_calloc(1, sizeof *found);
     mp_process_options options = {.target = leave_orphan, .arg = &found, .arg_size = sizeof found};
     assert_int_equal(pipe(ends), 0);
-    MPT_OK(mp_process_new(&middle, mp_get_context(MP_FORK), &options));
-    MPT_OK(mp_process_start(middle));
+    mp_process *middle = mpt_start_with(mp_get_context(MP_FORK), &options);
     close(ends[1]);
     assert_int_equal(read(ends[0], &byte, 1), 0);
     close(ends[0]);

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "mp/connection.h"
-#include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "os/sanitizer.h"
+#include "process.h"
 
 #define FORKS 200
 
@@ -81,16 +81,10 @@ static void use_own_things(void) {
 
 static void start_own_process(mp_context *context) {
     mp_value *value;
-    mp_process *process;
-    int code;
     MPT_OK(mp_value_new(&value, NULL, 'i', NULL, MP_NEW_LOCK));
     mp_process_options options = {.target = add_one, .arg = &value, .arg_size = sizeof value};
-    MPT_OK(mp_process_new(&process, context, &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_CHECK(code == 0 && MP_VALUE(int, value) == 1);
-    MPT_OK(mp_process_close(process));
+    mp_process *process = mpt_start_with(context, &options);
+    MPT_CHECK(mpt_end(process) == 0 && MP_VALUE(int, value) == 1);
     mp_value_free(value);
 }
 
@@ -160,20 +154,14 @@ static void leave_by_exit(void *unused) {
 static void test_children_are_left_alone_when_a_fork_exits(void **state) {
     (void)state;
     mp_event *event;
-    mp_process *process;
     MPT_OK(mp_event_new(&event, NULL));
     mp_process_options options = {
         .target = wait_for_event, .arg = &event, .arg_size = sizeof event, .daemon = MP_DAEMON};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mp_process *process = mpt_start_with(mpt_context(), &options);
     MPT_CHECK(mpt_join(mpt_fork(leave_by_exit, NULL)) == 3);
     MPT_CHECK(mp_process_is_alive(process));
     MPT_OK(mp_event_set(event));
-    int code;
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_CHECK(code == 0);
-    MPT_OK(mp_process_close(process));
+    MPT_CHECK(mpt_end(process) == 0);
     mp_event_free(event);
 }
 
@@ -198,14 +186,7 @@ __attribute__((unused)) static int end_thread(void *arg, size_t arg_size) {
 }
 
 static int run(mp_target_fn target) {
-    mp_process *process;
-    int code;
-    MPT_OK(mp_process_new(&process, mpt_context(), &(mp_process_options){.target = target}));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_end(mpt_start(target, NULL, 0));
 }
 
 static void test_code_is_known_when_a_target_leaves_by_itself(void **state) {

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "mp/connection.h"
-#include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "os/clock.h"
+#include "process.h"
 #include "reg/recover.h"
 #include "reg/registry.h"
 
@@ -58,16 +58,10 @@ static bool has_lost_life(mp__member_ref ref) {
 
 static void *go_on(void *arg) {
     struct scene *scene = arg;
-    mp_process *process;
-    int code;
     mp_process_options options = {.target = return_seven};
     MPT_UNTIL(has_lost_life(mp__member_self()));
-    MPT_OK(mp_process_new(&process, mp_get_context(scene->method), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    atomic_store(&scene->code, code);
+    mp_process *process = mpt_start_with(mp_get_context(scene->method), &options);
+    atomic_store(&scene->code, mpt_end(process));
     MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
     MPT_OK(mp_queue_put(scene->queue, "x", 1, MP_FOREVER));
     while (!scene->ends)
@@ -134,18 +128,10 @@ static int exit_first_thread(void *argument, size_t size) {
 static void test_a_target_may_end_its_thread(void **state) {
     (void)state;
     char got;
-    int code;
-    mp_process *process;
     struct scene *scene = open_scene(true);
-    mp_process_options options = {
-        .target = exit_first_thread, .arg = &scene, .arg_size = sizeof scene};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
+    mp_process *process = mpt_start(exit_first_thread, &scene, sizeof scene);
     MPT_OK(mp_queue_get(scene->queue, &got, 1, NULL, 20));
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, 0);
-    MPT_OK(mp_process_close(process));
+    assert_int_equal(mpt_end(process), 0);
     close_scene(scene);
 }
 

@@ -13,10 +13,10 @@
 #include "mp/connection.h"
 #include "mp/object.h"
 #include "mp/pool.h"
-#include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
+#include "process.h"
 
 static int say_seven(void *arg, size_t arg_size) {
     (void)arg, (void)arg_size;
@@ -29,11 +29,8 @@ static int run_seven(void) {
     if (code < 0)
         return code;
     code = mp_process_start(process);
-    if (code == 0) {
-        MPT_OK(mp_process_join(process, 20));
-        MPT_OK(mp_process_exitcode(process, &code));
-        code = code == 7 ? 0 : MP_EWORKER;
-    }
+    if (code == 0)
+        return mpt_end(process) == 7 ? 0 : MP_EWORKER;
     MPT_OK(mp_process_close(process));
     return code;
 }

@@ -18,13 +18,13 @@
 #include "base/fail.h"
 #include "mp/connection.h"
 #include "mp/pool.h"
-#include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/shared_memory.h"
 #include "mp/sync.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
+#include "process.h"
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
@@ -127,14 +127,6 @@ static int start(mp_process **out, mp_target_fn target, struct scene *scene) {
     return code;
 }
 
-static void expect_code(mp_process *process, int expected) {
-    int code;
-    MPT_OK(mp_process_join(process, 20));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_CHECK(code == expected);
-    MPT_OK(mp_process_close(process));
-}
-
 static int lose_one(struct scene *scene) {
     mp_process *process;
     char got[8];
@@ -153,7 +145,7 @@ static int lose_one(struct scene *scene) {
     MPT_CHECK(mp__now() - begin < MP__SECOND);
     MPT_OK(mp_queue_task_done(scene->leasing));
     MPT_OK(mp_lock_release(scene->lock));
-    expect_code(process, -SIGKILL);
+    MPT_CHECK(mpt_end(process) == -SIGKILL);
     return 0;
 }
 
@@ -171,7 +163,7 @@ static int terminate_one(struct scene *scene) {
         return code;
     MPT_CODE(mp_process_join(process, 0.05), MP_ETIMEDOUT);
     MPT_OK(mp_process_terminate(process));
-    expect_code(process, -SIGTERM);
+    MPT_CHECK(mpt_end(process) == -SIGTERM);
     return 0;
 }
 
@@ -220,7 +212,7 @@ static int run_seven(void) {
         return code;
     code = mp_process_start(process);
     if (code == 0)
-        expect_code(process, 7);
+        MPT_CHECK(mpt_end(process) == 7);
     else
         MPT_OK(mp_process_close(process));
     return code;

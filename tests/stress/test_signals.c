@@ -11,11 +11,11 @@
 
 #include "mp/connection.h"
 #include "mp/pool.h"
-#include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "os/clock.h"
+#include "process.h"
 
 enum { MESSAGES = 3000, ITEMS = 300, STARTS = 10, PERIOD_MICROSECONDS = 150 };
 #define LIMIT 0.15 /* seconds: of calls that are to time out */
@@ -141,21 +141,10 @@ static void exchange(struct scene *scene) {
 }
 
 static mp_process *start(mp_target_fn target, struct scene *scene) {
-    mp_process *process;
     mp_connection *passed[] = {scene->ends[1], NULL};
     mp_process_options options = {
         .target = target, .arg = &scene, .arg_size = sizeof scene, .connections = passed};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static void end(mp_process *process, int expected) {
-    int code;
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_CHECK(code == expected);
-    MPT_OK(mp_process_close(process));
+    return mpt_start_with(mpt_context(), &options);
 }
 
 static void test_messages_come_through(void **state) {
@@ -164,7 +153,7 @@ static void test_messages_come_through(void **state) {
     begin_rain();
     mp_process *other = start(answer, scene);
     exchange(scene);
-    end(other, 7);
+    MPT_CHECK(mpt_end(other) == 7);
     MPT_CHECK(drops > 10);
     close_scene(scene);
 }
@@ -179,7 +168,7 @@ static void test_starts_and_joins_are_not_cut_short(void **state) {
     struct scene *scene = open_scene();
     begin_rain();
     for (unsigned i = 0; i < STARTS; i++)
-        end(start(return_seven, scene), 7);
+        MPT_CHECK(mpt_end(start(return_seven, scene)) == 7);
     close_scene(scene);
 }
 
@@ -254,7 +243,7 @@ static void test_time_limits_are_kept(void **state) {
     MPT_OK(mp_condition_release(scene->condition));
     TIMES_OUT(mp_barrier_wait(scene->barrier, LIMIT), MP_EBROKEN);
     MPT_OK(mp_semaphore_release(scene->semaphore, 1));
-    end(holder, 7);
+    MPT_CHECK(mpt_end(holder) == 7);
     TIMES_OUT(mp_semaphore_acquire(scene->semaphore, LIMIT), MP_ETIMEDOUT);
     close_scene(scene);
 }

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mp/process.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
+#include "process.h"
 #include "sync/barrier.h"
 #include "sync/condition.h"
 #include "sync/event.h"
@@ -39,19 +39,7 @@ static struct scene *open_scene(void) {
 }
 
 static mp_process *start(mp_target_fn target, struct scene *scene) {
-    mp_process *process;
-    mp_process_options options = {.target = target, .arg = &scene, .arg_size = sizeof scene};
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    return process;
-}
-
-static int finish(mp_process *process) {
-    int code;
-    MPT_OK(mp_process_join(process, LIMIT));
-    MPT_OK(mp_process_exitcode(process, &code));
-    MPT_OK(mp_process_close(process));
-    return code;
+    return mpt_start(target, &scene, sizeof scene);
 }
 
 /* CHILDREN of them at once, all of which return 0. */
@@ -60,7 +48,7 @@ static void run(mp_target_fn target, struct scene *scene) {
     for (int i = 0; i < CHILDREN; i++)
         processes[i] = start(target, scene);
     for (int i = 0; i < CHILDREN; i++)
-        assert_int_equal(finish(processes[i]), 0);
+        assert_int_equal(mpt_end(processes[i]), 0);
 }
 
 static struct scene *told(void *arg) {
@@ -115,7 +103,7 @@ static void test_child_that_dies_with_a_lock_is_told_of(void **state) {
     MPT_UNTIL(mp_lock_locked(scene->lock));
     MPT_CODE(mp_lock_acquire(scene->lock, LIMIT), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(scene->lock));
-    assert_int_equal(finish(child), -SIGKILL);
+    assert_int_equal(mpt_end(child), -SIGKILL);
     mp_lock_free(scene->lock);
     mp_shared_free(scene);
 }
@@ -152,7 +140,7 @@ static void test_deadlock_with_a_child_is_told_once(void **state) {
     assert_non_null(mp_current_process());
     mp_process *child = start(want_lock_of_condition, scene);
     int told_us = want_both(scene, scene->lock, other);
-    assert_int_equal(told_us + finish(child), 1);
+    assert_int_equal(told_us + mpt_end(child), 1);
     mp_condition_free(scene->condition);
     mp_lock_free(scene->lock);
     mp_lock_free(other);
@@ -226,7 +214,7 @@ static void test_condition_wakes_children(void **state) {
     MPT_OK(mp_condition_notify(scene->condition, CHILDREN));
     MPT_OK(mp_condition_release(scene->condition));
     for (int i = 0; i < CHILDREN; i++)
-        assert_int_equal(finish(processes[i]), 0);
+        assert_int_equal(mpt_end(processes[i]), 0);
     assert_int_equal(scene->served, CHILDREN);
     MPT_OK(mp__condition_check(scene->condition));
     mp_condition_free(scene->condition);
@@ -251,7 +239,7 @@ static void test_event_wakes_children(void **state) {
     MPT_UNTIL(atomic_load(&scene->ready) == CHILDREN);
     MPT_OK(mp_event_set(scene->event));
     for (int i = 0; i < CHILDREN; i++)
-        assert_int_equal(finish(processes[i]), 0);
+        assert_int_equal(mpt_end(processes[i]), 0);
     MPT_OK(mp__event_check(scene->event));
     mp_event_free(scene->event);
     mp_shared_free(scene);
@@ -327,8 +315,8 @@ static void test_killed_child_breaks_a_barrier_that_asks_for_it(void **state) {
     mp_process *other = start(meet_broken, scene);
     MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
     MPT_OK(mp_process_kill(victim));
-    assert_int_equal(finish(other), 0);
-    assert_int_equal(finish(victim), -SIGKILL);
+    assert_int_equal(mpt_end(other), 0);
+    assert_int_equal(mpt_end(victim), -SIGKILL);
     mp_barrier_free(scene->barrier);
     mp_shared_free(scene);
 }
