@@ -418,16 +418,12 @@ static void end_crowd(struct crowd *crowd) {
 static void run_processes(size_t maxsize) {
     struct crowd *crowd = new_crowd(maxsize);
     pid_t consumers[CONSUMERS], producers[PRODUCERS];
-    for (int i = 0; i < CONSUMERS; i++)
-        consumers[i] = mpt_fork(consume_alone, crowd);
-    for (int i = 0; i < PRODUCERS; i++)
-        producers[i] = mpt_fork(produce_alone, crowd);
-    for (int i = 0; i < PRODUCERS; i++)
-        assert_int_equal(mpt_join(producers[i]), 0);
+    mpt_fork_all(consumers, CONSUMERS, consume_alone, crowd);
+    mpt_fork_all(producers, PRODUCERS, produce_alone, crowd);
+    MPT_JOIN_ALL(producers, PRODUCERS);
     for (int i = 0; i < CONSUMERS; i++)
         MPT_OK(mp_queue_put(crowd->queue, NULL, 0, 20));
-    for (int i = 0; i < CONSUMERS; i++)
-        assert_int_equal(mpt_join(consumers[i]), 0);
+    MPT_JOIN_ALL(consumers, CONSUMERS);
     end_crowd(crowd);
 }
 

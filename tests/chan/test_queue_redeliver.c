@@ -379,8 +379,7 @@ static void test_storm(void **state) {
     storm->queue = new_queue(0);
     put_numbers(storm->queue, 0, TASKS);
     pid_t pids[WORKERS];
-    for (int i = 0; i < WORKERS; i++)
-        pids[i] = mpt_fork(work_in_storm, storm);
+    mpt_fork_all(pids, WORKERS, work_in_storm, storm);
     for (int kills = 0; kills < KILLS; kills++) {
         int before = atomic_load(&storm->sum), i = rand() % WORKERS;
         MPT_UNTIL(atomic_load(&storm->sum) > before + 20 || atomic_load(&storm->sum) > TASKS / 2);

@@ -491,16 +491,14 @@ static void test_family_at_work_can_be_looked_at(void **state) {
     (void)state;
     pid_t pids[3];
     struct scene *scene = open_scene();
-    for (int i = 0; i < 3; i++)
-        pids[i] = mpt_fork(make_and_free, scene);
+    mpt_fork_all(pids, 3, make_and_free, scene);
     for (int i = 0; i < 300 || atomic_load(&scene->ready) < 3000; i++) {
         char *text = dump();
         MPT_CHECK(strncmp(text, "process ", 8) == 0);
         free(text);
     }
     MPT_OK(mp_event_set(scene->done));
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 3);
     close_scene(scene);
 }
 

@@ -112,20 +112,15 @@ static void test_new_program_gets_only_what_is_passed(void **state) {
         mp__descriptor_close(list[i]);
 }
 
-static void *start_many(void *arg) {
+static void start_many(void *arg) {
     (void)arg;
     for (int i = 0; i < 20; i++)
         MPT_CHECK(end_of(start_shell("exit 3")) == 3);
-    return NULL;
 }
 
 static void test_threads_start_programs_at_once(void **state) {
     (void)state;
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, start_many, NULL), 0);
-    for (int i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    mpt_run_threads(3, start_many, NULL);
 }
 
 static void wait_for_a_signal(void *arg) {

@@ -56,13 +56,11 @@ static void test_wake_all_reaches_every_process(void **state) {
     (void)state;
     struct page *page = make_page();
     pid_t children[3];
-    for (int i = 0; i < 3; i++)
-        children[i] = mpt_fork(sleep_on_first, page);
+    mpt_fork_all(children, 3, sleep_on_first, page);
     MPT_UNTIL(page->ready == 3);
     page->words[0] = 1;
     mp__futex_wake(&page->words[0], MP__WAKE_ALL);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(children[i]), 0);
+    MPT_JOIN_ALL(children, 3);
     assert_int_equal(page->woken, 3);
 }
 

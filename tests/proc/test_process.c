@@ -423,19 +423,15 @@ static void test_threads_of_the_child_end_with_its_target(void **state) {
     assert_int_equal(mpt_end(mpt_start(leave_a_thread, &value, sizeof value)), 4);
 }
 
-static void *start_and_join(void *arg) {
+static void start_and_join(void *arg) {
+    (void)arg;
     for (int i = 0; i < 20; i++)
         MPT_CHECK(run_int(i) == i);
-    return arg;
 }
 
 static void test_threads_start_at_once(void **state) {
     (void)state;
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, start_and_join, NULL), 0);
-    for (int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
+    mpt_run_threads(4, start_and_join, NULL);
 }
 
 static void *read_standard_input(void *arg) {

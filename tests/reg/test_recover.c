@@ -197,10 +197,8 @@ static void test_many_recover_at_once_and_each_thing_once(void **state) {
     pid_t pids[4];
     set_up();
     lose_victim();
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(recover, NULL);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    mpt_fork_all(pids, 4, recover, NULL);
+    MPT_JOIN_ALL(pids, 4);
     assert_int_equal(atomic_load(&board->calls), THINGS);
     check_all_is_given_back();
     tear_down();
@@ -344,13 +342,11 @@ static void check_sleepers_see_the_death_of(void (*body)(void *)) {
     set_up();
     pid_t victim = mpt_fork(body, NULL);
     MPT_UNTIL(atomic_load(&board->step) == 1);
-    for (int i = 0; i < 3; i++)
-        pids[i] = mpt_fork(sleep_until_released, board);
+    mpt_fork_all(pids, 3, sleep_until_released, board);
     MPT_UNTIL(atomic_load(&board->step) == 4);
     mp__time before = mp__now();
     kill(victim, SIGKILL);
-    for (int i = 0; i < 3; i++)
-        MPT_CHECK(mpt_join(pids[i]) == 0);
+    MPT_JOIN_ALL(pids, 3);
     MPT_CHECK(mp__now() - before < MP__SECOND);
     mpt_join(victim);
     mp__recover_all();
@@ -397,8 +393,7 @@ static void test_sleepers_wait_once_for_who_executed_another_program(void **stat
     pid_t pids[COUNT];
     mp__time least = MP__NEVER;
     set_up();
-    for (int i = 0; i < COUNT; i++)
-        pids[i] = mpt_fork(join_and_execute, NULL);
+    mpt_fork_all(pids, COUNT, join_and_execute, NULL);
     MPT_UNTIL(count_used() == 2 + 2 * COUNT && count_lives() == 1);
     for (int i = 0; i < TIMES; i++) {
         mp__time time = time_sleep_for_nothing();

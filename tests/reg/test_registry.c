@@ -167,12 +167,10 @@ static void test_processes_that_come_at_once_get_slots_of_their_own(void **state
     (void)state;
     struct board *board = new_board();
     pid_t pids[CROWD];
-    for (int i = 0; i < CROWD; i++)
-        pids[i] = mpt_fork(join_at_once, board);
+    mpt_fork_all(pids, CROWD, join_at_once, board);
     MPT_UNTIL(atomic_load(&board->joined) == CROWD);
     assert_int_equal(count_members(), CROWD + 1);
-    for (int i = 0; i < CROWD; i++)
-        MPT_CHECK(mpt_join(pids[i]) == 0);
+    MPT_JOIN_ALL(pids, CROWD);
     end_board(board);
     assert_int_equal(count_members(), 1);
 }

@@ -3,7 +3,6 @@
 #include "mpt.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -126,7 +125,7 @@ static void test_items_wait_for_the_lock_of_others(void **state) {
     mp_lock_free(lock);
 }
 
-static void *swap_many(void *arg) {
+static void swap_many(void *arg) {
     for (int i = 0; i < 2000; i++) {
         unsigned char item[200], first;
         memset(item, i, sizeof item);
@@ -136,23 +135,14 @@ static void *swap_many(void *arg) {
         for (size_t j = 0; j < sizeof item; j++)
             MPT_CHECK(item[j] == first);
     }
-    return NULL;
-}
-
-static void swap_in_process(void *arg) {
-    swap_many(arg);
 }
 
 static void test_items_are_not_torn(void **state) {
     (void)state;
     mp_array *array;
-    pthread_t threads[2];
     MPT_OK(mp_array_new_struct(&array, NULL, 200, 3, NULL, MP_NEW_LOCK));
-    pid_t pid = mpt_fork(swap_in_process, array);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, swap_many, array), 0);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
+    pid_t pid = mpt_fork(swap_many, array);
+    mpt_run_threads(2, swap_many, array);
     assert_int_equal(mpt_join(pid), 0);
     mp_array_free(array);
 }

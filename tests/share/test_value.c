@@ -3,7 +3,6 @@
 #include "mpt.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <wchar.h>
 
@@ -152,29 +151,21 @@ static void test_synchronized_adds_a_lock_to_the_same_data(void **state) {
     mp_value_free(raw);
 }
 
-static void *add_many(void *arg) {
+static void add_many(void *arg) {
     for (int i = 0; i < 10000; i++)
         MP_WITH_LOCK(mp_value_get_lock(arg)) {
             MP_VALUE(long, arg)++;
         }
-    return NULL;
-}
-
-static void add_in_process(void *arg) {
-    add_many(arg);
 }
 
 static void test_processes_and_threads_add_under_the_lock(void **state) {
     (void)state;
     mp_value *total;
-    pthread_t thread;
+    pid_t pids[2];
     MPT_OK(mp_value_new(&total, NULL, 'l', NULL, MP_NEW_LOCK));
-    pid_t first = mpt_fork(add_in_process, total);
-    pid_t second = mpt_fork(add_in_process, total);
-    assert_int_equal(pthread_create(&thread, NULL, add_many, total), 0);
-    pthread_join(thread, NULL);
-    assert_int_equal(mpt_join(first), 0);
-    assert_int_equal(mpt_join(second), 0);
+    mpt_fork_all(pids, 2, add_many, total);
+    mpt_run_threads(1, add_many, total);
+    MPT_JOIN_ALL(pids, 2);
     assert_int_equal(MP_VALUE(long, total), 30000);
     mp_value_free(total);
 }

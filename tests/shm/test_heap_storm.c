@@ -103,8 +103,7 @@ static void run_storm(size_t slot_count, size_t (*pick)(uint64_t random)) {
         struct worker worker = {yard, i + 2, ops_asked() / WORKERS, 88172645463325252 + i};
         pids[i] = mpt_fork(work, &worker);
     }
-    for (int i = 0; i < WORKERS; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, WORKERS);
     struct mp__heap_figures figures;
     mp__heap_figures(&figures);
     MPT_OK(mp__heap_check());

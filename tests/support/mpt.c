@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "shm/arena.h"
 #include "shm/heap.h"
 
+#define THREADS_MAX 16    /* at once, that mpt_run_threads makes */
 #define ORPHAN_TURNS 3000 /* looks, a millisecond apart, before what is left is a failure */
 
 mp_context *(*mpt_chosen_context)(mp_start_method method);
@@ -61,6 +63,41 @@ int mpt_join(pid_t pid) {
     while (waitpid(pid, &status, 0) < 0)
         MPT_CHECK(errno == EINTR);
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void mpt_fork_all(pid_t *pids, unsigned count, void (*body)(void *arg), void *arg) {
+    for (unsigned i = 0; i < count; i++)
+        pids[i] = mpt_fork(body, arg);
+}
+
+void mpt_join_all(const pid_t *pids, unsigned count, const char *file, int line) {
+    for (unsigned i = 0; i < count; i++) {
+        char text[80];
+        int code = mpt_join(pids[i]);
+        snprintf(text, sizeof text, "child %u of %u ends with 0, but with %d", i + 1, count, code);
+        if (code != 0)
+            mpt_die(file, line, text);
+    }
+}
+
+struct work {
+    void (*body)(void *arg);
+    void *arg;
+};
+
+static void *run_work(void *work) {
+    ((struct work *)work)->body(((struct work *)work)->arg);
+    return NULL;
+}
+
+void mpt_run_threads(unsigned count, void (*body)(void *arg), void *arg) {
+    struct work work = {body, arg};
+    pthread_t threads[THREADS_MAX];
+    MPT_CHECK(count <= THREADS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        MPT_CHECK(pthread_create(&threads[i], NULL, run_work, &work) == 0);
+    for (unsigned i = 0; i < count; i++)
+        MPT_CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
 static struct {

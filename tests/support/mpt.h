@@ -56,6 +56,13 @@ void mpt_expect(int got, int expected, const char *file, int line, const char *t
 /* Raw processes, for layers below proc: fork, run, _exit(0). mpt_join: exit code or -signal. */
 pid_t mpt_fork(void (*body)(void *arg), void *arg);
 int mpt_join(pid_t pid);
+/* Several of them; MPT_JOIN_ALL: each must have ended with 0. */
+void mpt_fork_all(pid_t *pids, unsigned count, void (*body)(void *arg), void *arg);
+#define MPT_JOIN_ALL(pids, count) mpt_join_all((pids), (count), __FILE__, __LINE__)
+void mpt_join_all(const pid_t *pids, unsigned count, const char *file, int line);
+
+/* Run the body in so many threads at once, until all have ended. */
+void mpt_run_threads(unsigned count, void (*body)(void *arg), void *arg);
 
 /* Make this process kill itself (SIGKILL) or stop (SIGSTOP) when it comes to a kill point for the
  * `turn`-th time (1..). */

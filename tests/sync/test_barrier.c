@@ -3,7 +3,6 @@
 #include "mpt.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -100,12 +99,10 @@ static void test_each_party_gets_another_number(void **state) {
     (void)state;
     struct scene *scene = open_scene(3, NULL);
     pid_t pids[2];
-    for (int i = 0; i < 2; i++)
-        pids[i] = mpt_fork(come_once, scene);
+    mpt_fork_all(pids, 2, come_once, scene);
     MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
     come(scene, 20);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 2);
     for (int i = 0; i < 3; i++)
         assert_int_equal(scene->met[i], 1);
     assert_int_equal(mp_barrier_n_waiting(scene->barrier), 0);
@@ -113,28 +110,21 @@ static void test_each_party_gets_another_number(void **state) {
 }
 
 /* Nobody is a round ahead of the slowest. */
-static void *keep_step(void *arg) {
+static void keep_step(void *arg) {
     struct scene *scene = arg;
     for (unsigned round = 0; round < 200; round++) {
         unsigned come_before = scene->rounds++;
         MPT_CHECK(come_before >= round * 3 && come_before < round * 3 + 3);
         come(scene, 20);
     }
-    return NULL;
-}
-
-static void keep_step_in_process(void *arg) {
-    keep_step(arg);
 }
 
 static void test_processes_keep_step(void **state) {
     (void)state;
     struct scene *scene = open_scene(3, NULL);
     pid_t pids[3];
-    for (int i = 0; i < 3; i++)
-        pids[i] = mpt_fork(keep_step_in_process, scene);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    mpt_fork_all(pids, 3, keep_step, scene);
+    MPT_JOIN_ALL(pids, 3);
     for (int i = 0; i < 3; i++)
         assert_int_equal(scene->met[i], 200);
     close_scene(scene);
@@ -143,11 +133,7 @@ static void test_processes_keep_step(void **state) {
 static void test_threads_keep_step(void **state) {
     (void)state;
     struct scene *scene = open_scene(3, NULL);
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, keep_step, scene), 0);
-    for (int i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    mpt_run_threads(3, keep_step, scene);
     for (int i = 0; i < 3; i++)
         assert_int_equal(scene->met[i], 200);
     close_scene(scene);
@@ -268,15 +254,13 @@ static void die_last_at(const char *point, int (*action)(void *, size_t), bool g
                         bool breaks) {
     struct scene *scene = action ? open_with_action(3, action) : open_scene(3, NULL);
     pid_t pids[2];
-    for (int i = 0; i < 2; i++)
-        pids[i] = mpt_fork(come_once, scene);
+    mpt_fork_all(pids, 2, come_once, scene);
     MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
     fatal_point = point;
     assert_int_equal(mpt_join(mpt_fork(die_coming, scene)), -SIGKILL);
     if (!goes_on && !breaks)
         come(scene, 20);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 2);
     assert_int_equal(scene->broken, breaks ? 2 : 0);
     if (!breaks)
         assert_true(scene->met[0] == 1 && scene->met[1] == 1 && scene->met[2] == !goes_on);
@@ -403,19 +387,12 @@ static void test_a_party_that_ended_after_all_had_come_breaks_nothing(void **sta
     (void)state;
     pid_t pids[2];
     struct scene *scene = open_scene(3, &breaks_on_death);
-    for (int i = 0; i < 2; i++)
-        pids[i] = mpt_fork(come_once, scene);
+    mpt_fork_all(pids, 2, come_once, scene);
     come(scene, 20);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 2);
     assert_false(mp_barrier_broken(scene->barrier));
     assert_true(scene->met[0] == 1 && scene->met[1] == 1 && scene->met[2] == 1);
     close_scene(scene);
-}
-
-static void die_noting(void *arg) {
-    mpt_die_at(fatal_point, 1);
-    come(arg, 20);
 }
 
 static void test_death_while_its_process_is_noted_blocks_nobody(void **state) {
@@ -424,7 +401,7 @@ static void test_death_while_its_process_is_noted_blocks_nobody(void **state) {
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         struct scene *scene = open_scene(2, &breaks_on_death);
         fatal_point = points[i];
-        assert_int_equal(mpt_join(mpt_fork(die_noting, scene)), -SIGKILL);
+        assert_int_equal(mpt_join(mpt_fork(die_coming, scene)), -SIGKILL);
         MPT_CODE(mp_barrier_wait(scene->barrier, 0.01), MP_EBROKEN);
         MPT_OK(mp_barrier_reset(scene->barrier));
         pid_t pid = mpt_fork(come_once, scene);

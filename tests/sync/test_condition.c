@@ -48,12 +48,24 @@ static void leave(struct scene *scene) {
     MPT_OK(mp_condition_release(scene->condition));
 }
 
-/* With the lock held one waits after the other: the count says that they do. */
-static bool are_waiting(struct scene *scene, unsigned count) {
+static void notify_one(struct scene *scene) {
     enter(scene);
-    bool enough = scene->waiting >= count;
+    MPT_OK(mp_condition_notify(scene->condition, 1));
     leave(scene);
-    return enough;
+}
+
+static void notify_all(struct scene *scene) {
+    enter(scene);
+    MPT_OK(mp_condition_notify_all(scene->condition));
+    leave(scene);
+}
+
+/* With the lock held one waits after the other: the count says that they do. */
+static unsigned count_waiting(struct scene *scene) {
+    enter(scene);
+    unsigned count = scene->waiting;
+    leave(scene);
+    return count;
 }
 
 static void wait_for(struct scene *scene, double timeout) {
@@ -74,6 +86,14 @@ static void wait_long(void *arg) {
 
 static void wait_second(void *arg) {
     wait_for(arg, 1.5);
+}
+
+/* When they are back, that many more wait. */
+static void fork_waiters(struct scene *scene, void (*body)(void *arg), pid_t *pids,
+                         unsigned count) {
+    unsigned before = count_waiting(scene);
+    mpt_fork_all(pids, count, body, scene);
+    MPT_UNTIL(count_waiting(scene) == before + count);
 }
 
 static void *wait_in_thread(void *arg) {
@@ -153,9 +173,7 @@ static void test_notify_wakes_that_many(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 4));
+    fork_waiters(scene, wait_long, pids, 4);
     enter(scene);
     MPT_OK(mp_condition_notify(scene->condition, 0));
     MPT_OK(mp_condition_notify(scene->condition, 3));
@@ -165,8 +183,7 @@ static void test_notify_wakes_that_many(void **state) {
     assert_int_equal(scene->woken, 3);
     MPT_OK(mp_condition_notify_all(scene->condition));
     leave(scene);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 4);
     assert_int_equal(scene->woken, 4);
     close_scene(scene);
 }
@@ -176,18 +193,14 @@ static void test_notify_all_wakes_processes_and_threads(void **state) {
     struct scene *scene = open_scene(true);
     pid_t pids[2];
     pthread_t threads[2];
-    for (int i = 0; i < 2; i++)
-        pids[i] = mpt_fork(wait_long, scene);
+    fork_waiters(scene, wait_long, pids, 2);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, wait_in_thread, scene), 0);
-    MPT_UNTIL(are_waiting(scene, 4));
-    enter(scene);
-    MPT_OK(mp_condition_notify_all(scene->condition));
-    leave(scene);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_UNTIL(count_waiting(scene) == 4);
+    notify_all(scene);
+    MPT_JOIN_ALL(pids, 2);
+    for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    }
     assert_int_equal(scene->woken, 4);
     close_scene(scene);
 }
@@ -206,11 +219,9 @@ static void wait_deep(void *arg) {
 static void test_wait_gives_back_and_restores_the_depth(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
-    pid_t pid = mpt_fork(wait_deep, scene);
-    MPT_UNTIL(are_waiting(scene, 1));
-    enter(scene);
-    MPT_OK(mp_condition_notify(scene->condition, 1));
-    leave(scene);
+    pid_t pid;
+    fork_waiters(scene, wait_deep, &pid, 1);
+    notify_one(scene);
     assert_int_equal(mpt_join(pid), 0);
     close_scene(scene);
 }
@@ -245,8 +256,8 @@ static void count_to_four(struct scene *scene) {
 static void test_wait_for_waits_for_the_predicate(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
-    pid_t pid = mpt_fork(wait_for_four_in_process, scene);
-    MPT_UNTIL(are_waiting(scene, 1));
+    pid_t pid;
+    fork_waiters(scene, wait_for_four_in_process, &pid, 1);
     count_to_four(scene);
     assert_int_equal(mpt_join(pid), 0);
     enter(scene);
@@ -262,7 +273,7 @@ static void test_wait_for_works_between_threads(void **state) {
     struct scene *scene = open_scene(true);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, wait_for_four, scene), 0);
-    MPT_UNTIL(are_waiting(scene, 1));
+    MPT_UNTIL(count_waiting(scene) == 1);
     count_to_four(scene);
     pthread_join(thread, NULL);
     close_scene(scene);
@@ -272,18 +283,13 @@ static void test_killed_waiters_do_not_block_notify_all(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 4));
+    fork_waiters(scene, wait_long, pids, 4);
     for (int i = 0; i < 2; i++) {
         kill(pids[i], SIGKILL);
         mpt_join(pids[i]);
     }
-    enter(scene);
-    MPT_OK(mp_condition_notify_all(scene->condition));
-    leave(scene);
-    for (int i = 2; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    notify_all(scene);
+    MPT_JOIN_ALL(pids + 2, 2);
     assert_int_equal(scene->woken, 2);
     close_scene(scene);
 }
@@ -291,15 +297,12 @@ static void test_killed_waiters_do_not_block_notify_all(void **state) {
 static void test_a_killed_waiter_is_not_notified(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
-    pid_t mortal = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 1));
-    pid_t heir = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 2));
+    pid_t mortal, heir;
+    fork_waiters(scene, wait_long, &mortal, 1);
+    fork_waiters(scene, wait_long, &heir, 1);
     kill(mortal, SIGKILL);
     mpt_join(mortal);
-    enter(scene);
-    MPT_OK(mp_condition_notify(scene->condition, 1));
-    leave(scene);
+    notify_one(scene);
     assert_int_equal(mpt_join(heir), 0);
     close_scene(scene);
 }
@@ -318,13 +321,10 @@ static void die_locked(void *arg) {
  * but itself looks after the dead. */
 static void pass_on(void (*mortal_body)(void *arg), unsigned told_dead) {
     struct scene *scene = open_scene(false);
-    pid_t mortal = mpt_fork(mortal_body, scene);
-    MPT_UNTIL(are_waiting(scene, 1));
-    pid_t heir = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 2));
-    enter(scene);
-    MPT_OK(mp_condition_notify(scene->condition, 1));
-    leave(scene);
+    pid_t mortal, heir;
+    fork_waiters(scene, mortal_body, &mortal, 1);
+    fork_waiters(scene, wait_long, &heir, 1);
+    notify_one(scene);
     assert_int_equal(mpt_join(mortal), -SIGKILL);
     mp__time before = mp__now();
     assert_int_equal(mpt_join(heir), 0);
@@ -355,12 +355,9 @@ static void test_waiters_learn_of_a_notifier_that_died(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
     pid_t pids[2];
-    for (int i = 0; i < 2; i++)
-        pids[i] = mpt_fork(wait_second, scene);
-    MPT_UNTIL(are_waiting(scene, 2));
+    fork_waiters(scene, wait_second, pids, 2);
     assert_int_equal(mpt_join(mpt_fork(die_notifying, scene)), -SIGKILL);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 2);
     assert_int_equal(scene->told_dead, 1);
     close_scene(scene);
 }
@@ -373,8 +370,8 @@ static void die_holding(void *arg) {
 static void test_a_waiter_learns_of_an_owner_that_died(void **state) {
     (void)state;
     struct scene *scene = open_scene(true);
-    pid_t waiter = mpt_fork(wait_long, scene);
-    MPT_UNTIL(are_waiting(scene, 1));
+    pid_t waiter;
+    fork_waiters(scene, wait_long, &waiter, 1);
     assert_int_equal(mpt_join(mpt_fork(die_holding, scene)), -SIGKILL);
     assert_int_equal(mpt_join(waiter), 0);
     assert_int_equal(scene->told_dead, 1);
@@ -395,9 +392,7 @@ static void test_death_while_beginning_to_wait(void **state) {
     (void)state;
     struct scene *scene = open_scene(false);
     assert_int_equal(mpt_join(mpt_fork(die_enlisted, scene)), -SIGKILL);
-    enter(scene);
-    MPT_OK(mp_condition_notify_all(scene->condition));
-    leave(scene);
+    notify_all(scene);
     assert_int_equal(mpt_join(mpt_fork(die_enlisting, scene)), -SIGKILL);
     MPT_CODE(mp_condition_acquire(scene->condition, LIMIT), MP_EOWNERDEAD);
     leave(scene);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,7 +50,7 @@ static void close_ring(struct ring *ring) {
 }
 
 /* Take mine, when all have theirs want the next one's; give all back. */
-static void *walk_into_it(void *arg) {
+static void walk_into_it(void *arg) {
     struct ring *ring = arg;
     unsigned i = atomic_fetch_add(&ring->turn, 1);
     mp_lock *mine = ring->locks[i], *other = ring->locks[(i + 1) % ring->size];
@@ -71,27 +70,16 @@ static void *walk_into_it(void *arg) {
     }
     MPT_CHECK(mp__self()->blocked_on == 0);
     MPT_OK(mp_lock_release(mine));
-    return NULL;
-}
-
-static void walk_as_process(void *arg) {
-    (void)walk_into_it(arg);
 }
 
 static void run_threads(struct ring *ring) {
-    pthread_t threads[MOST];
-    for (unsigned i = 0; i < ring->size; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, walk_into_it, ring), 0);
-    for (unsigned i = 0; i < ring->size; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    mpt_run_threads(ring->size, walk_into_it, ring);
 }
 
 static void run_processes(struct ring *ring) {
     pid_t pids[MOST];
-    for (unsigned i = 0; i < ring->size; i++)
-        pids[i] = mpt_fork(walk_as_process, ring);
-    for (unsigned i = 0; i < ring->size; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    mpt_fork_all(pids, ring->size, walk_into_it, ring);
+    MPT_JOIN_ALL(pids, ring->size);
 }
 
 static void check_one_was_told(struct ring *ring) {
@@ -101,32 +89,30 @@ static void check_one_was_told(struct ring *ring) {
     close_ring(ring);
 }
 
+static void check_one_is_told(unsigned size, bool recursive, void (*run)(struct ring *)) {
+    struct ring *ring = open_ring(size, (1u << size) - 1, recursive);
+    run(ring);
+    check_one_was_told(ring);
+}
+
 static void test_one_of_two_threads_is_told(void **state) {
     (void)state;
-    struct ring *ring = open_ring(2, 3, false);
-    run_threads(ring);
-    check_one_was_told(ring);
+    check_one_is_told(2, false, run_threads);
 }
 
 static void test_one_of_two_processes_is_told(void **state) {
     (void)state;
-    struct ring *ring = open_ring(2, 3, false);
-    run_processes(ring);
-    check_one_was_told(ring);
+    check_one_is_told(2, false, run_processes);
 }
 
 static void test_one_of_eight_threads_is_told(void **state) {
     (void)state;
-    struct ring *ring = open_ring(MOST, 0xff, false);
-    run_threads(ring);
-    check_one_was_told(ring);
+    check_one_is_told(MOST, false, run_threads);
 }
 
 static void test_one_of_six_processes_is_told_of_recursive_locks(void **state) {
     (void)state;
-    struct ring *ring = open_ring(6, 0x3f, true);
-    run_processes(ring);
-    check_one_was_told(ring);
+    check_one_is_told(6, true, run_processes);
 }
 
 /* Whoever closes the cycle wakes the one that can be told. */
@@ -197,7 +183,7 @@ static void test_lock_without_the_option_waits(void **state) {
 }
 
 /* In order, out of step, with timeouts that pass: no cycle, however it looks on the way. */
-static void *fight(void *arg) {
+static void fight(void *arg) {
     struct ring *ring = arg;
     unsigned seed = atomic_fetch_add(&ring->turn, 1) + 1;
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -212,26 +198,15 @@ static void *fight(void *arg) {
         }
         MPT_OK(mp_lock_release(ring->locks[low]));
     }
-    return NULL;
-}
-
-static void fight_as_process(void *arg) {
-    (void)fight(arg);
 }
 
 static void test_ordered_locks_never_look_like_a_deadlock(void **state) {
     (void)state;
     pid_t pids[3];
-    pthread_t threads[3];
     struct ring *ring = open_ring(3, 7, false);
-    for (unsigned i = 0; i < 3; i++)
-        pids[i] = mpt_fork(fight_as_process, ring);
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, fight, ring), 0);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(mpt_join(pids[i]), 0);
-    }
+    mpt_fork_all(pids, 3, fight, ring);
+    mpt_run_threads(3, fight, ring);
+    MPT_JOIN_ALL(pids, 3);
     close_ring(ring);
 }
 
@@ -240,8 +215,9 @@ static bool is_blocked_on(unsigned thread, const mp_lock *lock) {
 }
 
 struct pair {
-    mp_lock *first, *second; /* the victim holds the first and wants the second, ours */
-    _Atomic unsigned thread; /* the victim's */
+    mp_lock *first, *second; /* the other holds the first and wants the second, ours */
+    _Atomic unsigned thread; /* the other's */
+    pid_t other;             /* who it is */
 };
 
 static void hold_first_want_second(void *arg) {
@@ -251,69 +227,64 @@ static void hold_first_want_second(void *arg) {
     (void)mp_lock_acquire(pair->second, MP_FOREVER);
 }
 
-/* The dead one's wait is still on record when we come; its lock is given to us. */
-static void test_dead_waiter_is_no_part_of_a_cycle(void **state) {
-    (void)state;
+/* We hold the second when the other waits for it. */
+static struct pair *open_pair(bool second_detects) {
     struct pair *pair = mp_shared_calloc(1, sizeof *pair);
-    mp_lock_options options = {.detect_deadlock = true};
-    MPT_OK(mp_lock_new_with(&pair->first, NULL, &options));
-    MPT_OK(mp_lock_new_with(&pair->second, NULL, NULL));
+    assert_non_null(pair);
+    mp_lock_options first = {.detect_deadlock = true}, second = {.detect_deadlock = second_detects};
+    MPT_OK(mp_lock_new_with(&pair->first, NULL, &first));
+    MPT_OK(mp_lock_new_with(&pair->second, NULL, &second));
     MPT_OK(mp_lock_acquire(pair->second, MP_FOREVER));
-    pid_t victim = mpt_fork(hold_first_want_second, pair);
+    pair->other = mpt_fork(hold_first_want_second, pair);
     MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
-    kill(victim, SIGKILL);
-    assert_int_equal(mpt_join(victim), -SIGKILL);
-    MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EOWNERDEAD);
-    MPT_OK(mp_lock_release(pair->first));
-    MPT_OK(mp_lock_release(pair->second));
+    return pair;
+}
+
+static void close_pair(struct pair *pair) {
     mp_lock_free(pair->first);
     mp_lock_free(pair->second);
     mp_shared_free(pair);
+}
+
+/* The dead one's wait is still on record when we come; its lock is given to us. */
+static void test_dead_waiter_is_no_part_of_a_cycle(void **state) {
+    (void)state;
+    struct pair *pair = open_pair(false);
+    kill(pair->other, SIGKILL);
+    assert_int_equal(mpt_join(pair->other), -SIGKILL);
+    MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(pair->first));
+    MPT_OK(mp_lock_release(pair->second));
+    close_pair(pair);
 }
 
 /* Who was told can go on; who waits behind it then gets what it gives back. */
 static void test_stopped_waiter_is_part_of_a_cycle(void **state) {
     (void)state;
-    struct pair *pair = mp_shared_calloc(1, sizeof *pair);
-    mp_lock_options options = {.detect_deadlock = true};
-    MPT_OK(mp_lock_new_with(&pair->first, NULL, &options));
-    MPT_OK(mp_lock_new_with(&pair->second, NULL, NULL));
-    MPT_OK(mp_lock_acquire(pair->second, MP_FOREVER));
-    pid_t other = mpt_fork(hold_first_want_second, pair);
-    MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
-    kill(other, SIGSTOP);
+    struct pair *pair = open_pair(false);
+    kill(pair->other, SIGSTOP);
     MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EDEADLK);
     MPT_OK(mp_lock_release(pair->second));
-    kill(other, SIGCONT);
-    assert_int_equal(mpt_join(other), 0);
+    kill(pair->other, SIGCONT);
+    assert_int_equal(mpt_join(pair->other), 0);
     MPT_CODE(mp_lock_acquire(pair->first, 5), MP_EOWNERDEAD); /* it ended with both */
     MPT_OK(mp_lock_release(pair->first));
-    mp_lock_free(pair->first);
-    mp_lock_free(pair->second);
-    mp_shared_free(pair);
+    close_pair(pair);
 }
 
 /* Whose time passes lets the other one have it. */
 static void test_a_wait_with_a_limit_is_part_of_no_cycle(void **state) {
     (void)state;
-    struct pair *pair = mp_shared_calloc(1, sizeof *pair);
-    mp_lock_options options = {.detect_deadlock = true};
-    MPT_OK(mp_lock_new_with(&pair->first, NULL, &options));
-    MPT_OK(mp_lock_new_with(&pair->second, NULL, &options));
-    MPT_OK(mp_lock_acquire(pair->second, MP_FOREVER));
-    pid_t other = mpt_fork(hold_first_want_second, pair);
-    MPT_UNTIL(atomic_load(&pair->thread) != 0 && is_blocked_on(pair->thread, pair->second));
+    struct pair *pair = open_pair(true);
     MPT_CODE(mp_lock_acquire(pair->first, 0.2), MP_ETIMEDOUT);
     assert_true(is_blocked_on(pair->thread, pair->second)); /* it was not told either */
     MPT_OK(mp_lock_release(pair->second));
-    assert_int_equal(mpt_join(other), 0);
+    assert_int_equal(mpt_join(pair->other), 0);
     MPT_CODE(mp_lock_acquire(pair->first, MP_FOREVER), MP_EOWNERDEAD); /* it ended with both */
     MPT_CODE(mp_lock_acquire(pair->second, MP_FOREVER), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(pair->first));
     MPT_OK(mp_lock_release(pair->second));
-    mp_lock_free(pair->first);
-    mp_lock_free(pair->second);
-    mp_shared_free(pair);
+    close_pair(pair);
 }
 
 static void test_name_is_cut_to_what_fits(void **state) {

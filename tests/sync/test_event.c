@@ -76,12 +76,10 @@ static void test_set_wakes_everybody(void **state) {
     (void)state;
     struct scene *scene = open_scene();
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(wait_for_it, scene);
+    mpt_fork_all(pids, 4, wait_for_it, scene);
     MPT_UNTIL(scene->ready == 4);
     MPT_OK(mp_event_set(scene->event));
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 4);
     close_scene(scene);
 }
 

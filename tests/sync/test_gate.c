@@ -136,8 +136,7 @@ static void test_processes_pass_items(void **state) {
     scene->room = 3;
     for (int i = 0; i < 4; i++)
         pids[i] = mpt_fork(i < 2 ? get_in_process : put_in_process, scene);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 4);
     assert_int_equal(scene->got, 4000);
     mp_shared_free(scene);
 }
@@ -192,13 +191,11 @@ static void test_a_wake_is_not_lost_with_its_sender(void **state) {
     (void)state;
     struct scene *scene = open_scene();
     pid_t waiters[2];
-    for (int i = 0; i < 2; i++)
-        waiters[i] = mpt_fork(get_one, scene);
+    mpt_fork_all(waiters, 2, get_one, scene);
     MPT_UNTIL(atomic_load(&scene->gate.word) & MP__GATE_SEVERAL);
     assert_int_equal(mpt_join(mpt_fork(die_waking, scene)), -SIGKILL);
     put(&scene->gate, &scene->items);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(mpt_join(waiters[i]), 0);
+    MPT_JOIN_ALL(waiters, 2);
     mp_shared_free(scene);
 }
 

@@ -3,7 +3,6 @@
 #include "mpt.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -158,19 +157,12 @@ static void add_many(void *arg) {
     }
 }
 
-static void *add_many_in_thread(void *arg) {
-    add_many(arg);
-    return NULL;
-}
-
 static void test_processes_exclude_each_other(void **state) {
     (void)state;
     struct scene *scene = open_scene();
     pid_t pids[3];
-    for (int i = 0; i < 3; i++)
-        pids[i] = mpt_fork(add_many, scene);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    mpt_fork_all(pids, 3, add_many, scene);
+    MPT_JOIN_ALL(pids, 3);
     assert_int_equal(scene->pair[0], 60000);
     close_scene(scene);
 }
@@ -178,11 +170,7 @@ static void test_processes_exclude_each_other(void **state) {
 static void test_threads_exclude_each_other(void **state) {
     (void)state;
     struct scene *scene = open_scene();
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, add_many_in_thread, scene), 0);
-    for (int i = 0; i < 3; i++)
-        pthread_join(threads[i], NULL);
+    mpt_run_threads(3, add_many, scene);
     assert_int_equal(scene->pair[0], 60000);
     close_scene(scene);
 }
@@ -240,14 +228,12 @@ static void test_waiters_inherit_from_a_killed_owner(void **state) {
     pid_t owner = mpt_fork(hold_for_ever, scene);
     MPT_UNTIL(scene->ready == 1);
     pid_t waiters[3];
-    for (int i = 0; i < 3; i++)
-        waiters[i] = mpt_fork(acquire_once, scene);
+    mpt_fork_all(waiters, 3, acquire_once, scene);
     MPT_UNTIL(scene->ready == 4);
     mp__time before = mp__now();
     kill(owner, SIGKILL);
     mpt_join(owner);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(mpt_join(waiters[i]), 0);
+    MPT_JOIN_ALL(waiters, 3);
     assert_true(mp__now() - before < (mp__time)(LIMIT * MP__SECOND));
     assert_int_equal(scene->told_dead, 1);
     assert_int_equal(scene->held, 2);

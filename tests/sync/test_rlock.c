@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "mpt.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -32,28 +31,16 @@ static void close_scene(struct scene *scene) {
     mp_shared_free(scene);
 }
 
-static void *refuse_in_thread(void *arg) {
+static void be_refused(void *arg) {
     struct scene *scene = arg;
     MPT_CODE(mp_lock_acquire(scene->lock, 0.01), MP_ETIMEDOUT);
     MPT_CODE(mp_lock_release(scene->lock), MP_EOWNER);
-    return NULL;
 }
 
-static void refuse_in_process(void *arg) {
-    refuse_in_thread(arg);
-}
-
-static void *take_in_thread(void *arg) {
+static void take_and_release(void *arg) {
     struct scene *scene = arg;
     MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
     MPT_OK(mp_lock_release(scene->lock));
-    return NULL;
-}
-
-static void run_thread(void *(*body)(void *), void *arg) {
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, body, arg), 0);
-    pthread_join(thread, NULL);
 }
 
 static void test_depth_has_to_be_undone(void **state) {
@@ -62,10 +49,10 @@ static void test_depth_has_to_be_undone(void **state) {
     for (int i = 0; i < 3; i++)
         MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
     for (int i = 0; i < 3; i++) {
-        run_thread(refuse_in_thread, scene);
+        mpt_run_threads(1, be_refused, scene);
         MPT_OK(mp_lock_release(scene->lock));
     }
-    run_thread(take_in_thread, scene);
+    mpt_run_threads(1, take_and_release, scene);
     assert_false(mp_lock_locked(scene->lock));
     close_scene(scene);
 }
@@ -75,8 +62,8 @@ static void test_release_is_the_owner_s_business(void **state) {
     struct scene *scene = open_scene();
     MPT_CODE(mp_lock_release(scene->lock), MP_EOWNER);
     MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
-    run_thread(refuse_in_thread, scene);
-    assert_int_equal(mpt_join(mpt_fork(refuse_in_process, scene)), 0);
+    mpt_run_threads(1, be_refused, scene);
+    assert_int_equal(mpt_join(mpt_fork(be_refused, scene)), 0);
     MPT_OK(mp_lock_release(scene->lock));
     MPT_CODE(mp_lock_release(scene->lock), MP_EOWNER);
     close_scene(scene);
@@ -117,7 +104,7 @@ static void test_a_dead_owner_s_depth_is_gone(void **state) {
     close_scene(scene);
 }
 
-static void *add_many(void *arg) {
+static void add_many(void *arg) {
     struct scene *scene = arg;
     for (int i = 0; i < 10000; i++) {
         MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
@@ -126,22 +113,13 @@ static void *add_many(void *arg) {
         MPT_OK(mp_lock_release(scene->lock));
         MPT_OK(mp_lock_release(scene->lock));
     }
-    return NULL;
-}
-
-static void add_in_process(void *arg) {
-    add_many(arg);
 }
 
 static void test_threads_and_processes_exclude_each_other(void **state) {
     (void)state;
     struct scene *scene = open_scene();
-    pid_t pid = mpt_fork(add_in_process, scene);
-    pthread_t threads[2];
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, add_many, scene), 0);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
+    pid_t pid = mpt_fork(add_many, scene);
+    mpt_run_threads(2, add_many, scene);
     assert_int_equal(mpt_join(pid), 0);
     assert_int_equal(scene->count, 30000);
     close_scene(scene);
@@ -177,8 +155,7 @@ static void test_fighters_die_holding_it(void **state) {
     (void)state;
     struct scene *scene = open_scene();
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(die_fighting, scene);
+    mpt_fork_all(pids, 4, die_fighting, scene);
     for (int i = 0; i < 4; i++)
         assert_int_equal(mpt_join(pids[i]), -SIGKILL);
     assert_int_equal(scene->count, 4 * 29);

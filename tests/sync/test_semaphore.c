@@ -3,7 +3,6 @@
 #include "mpt.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -97,12 +96,10 @@ static void test_one_release_serves_many_waiters(void **state) {
     (void)state;
     struct scene *scene = open_scene(0);
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(take_one, scene);
+    mpt_fork_all(pids, 4, take_one, scene);
     MPT_UNTIL(scene->ready == 4);
     MPT_OK(mp_semaphore_release(scene->semaphore, 4));
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 4);
     assert_int_equal(mp_semaphore_value(scene->semaphore), 0);
     close_scene(scene);
 }
@@ -111,17 +108,15 @@ static void test_many_releases_serve_many_waiters(void **state) {
     (void)state;
     struct scene *scene = open_scene(0);
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(take_one, scene);
+    mpt_fork_all(pids, 4, take_one, scene);
     MPT_UNTIL(scene->ready == 4);
     for (int i = 0; i < 4; i++)
         MPT_OK(mp_semaphore_release(scene->semaphore, 1));
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    MPT_JOIN_ALL(pids, 4);
     close_scene(scene);
 }
 
-static void *pass_units(void *arg) {
+static void pass_units(void *arg) {
     struct scene *scene = arg;
     for (int i = 0; i < 5000; i++) {
         MPT_OK(mp_semaphore_acquire(scene->semaphore, 20));
@@ -130,21 +125,14 @@ static void *pass_units(void *arg) {
         scene->taken--;
         MPT_OK(mp_semaphore_release(scene->semaphore, 1));
     }
-    return NULL;
-}
-
-static void pass_in_process(void *arg) {
-    pass_units(arg);
 }
 
 static void test_no_more_than_the_units_are_inside(void **state) {
     (void)state;
     struct scene *scene = open_scene(2);
     pid_t pids[4];
-    for (int i = 0; i < 4; i++)
-        pids[i] = mpt_fork(pass_in_process, scene);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(mpt_join(pids[i]), 0);
+    mpt_fork_all(pids, 4, pass_units, scene);
+    MPT_JOIN_ALL(pids, 4);
     assert_int_equal(mp_semaphore_value(scene->semaphore), 2);
     close_scene(scene);
 }
@@ -152,11 +140,7 @@ static void test_no_more_than_the_units_are_inside(void **state) {
 static void test_threads_share_it_too(void **state) {
     (void)state;
     struct scene *scene = open_scene(2);
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, pass_units, scene), 0);
-    for (int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
+    mpt_run_threads(4, pass_units, scene);
     assert_int_equal(mp_semaphore_value(scene->semaphore), 2);
     close_scene(scene);
 }
