@@ -411,8 +411,7 @@ static void run_storm(size_t size, size_t maxsize) {
     for (int kills = 0; kills < KILLS; kills++) {
         wait_for_progress(storm);
         int i = rand() % ALL;
-        kill(pids[i], SIGKILL);
-        assert_int_equal(mpt_join(pids[i]), -SIGKILL);
+        mpt_kill(pids[i]);
         pids[i] = mpt_fork(i < STORM_PRODUCERS ? storm_produce : storm_consume, storm);
     }
     wait_for_progress(storm);

@@ -383,8 +383,7 @@ static void test_storm(void **state) {
     for (int kills = 0; kills < KILLS; kills++) {
         int before = atomic_load(&storm->sum), i = rand() % WORKERS;
         MPT_UNTIL(atomic_load(&storm->sum) > before + 20 || atomic_load(&storm->sum) > TASKS / 2);
-        kill(pids[i], SIGKILL);
-        assert_int_equal(mpt_join(pids[i]), -SIGKILL);
+        mpt_kill(pids[i]);
         pids[i] = mpt_fork(work_in_storm, storm);
     }
     MPT_OK(mp_queue_join(storm->queue, 20));
@@ -392,8 +391,7 @@ static void test_storm(void **state) {
         MPT_CHECK(atomic_load(&storm->done[i]) >= 1);
     assert_true(mp_queue_redelivered(storm->queue) <= KILLS);
     for (int i = 0; i < WORKERS; i++) {
-        kill(pids[i], SIGKILL);
-        assert_int_equal(mpt_join(pids[i]), -SIGKILL);
+        mpt_kill(pids[i]);
     }
     free_queue(storm->queue);
     mp__heap_free(storm);

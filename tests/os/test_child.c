@@ -197,8 +197,7 @@ static void test_process_exists_without_its_first_thread(void **state) {
     MPT_UNTIL(page->is_taken);
     MPT_UNTIL(!mp__robust_is_held(&page->life));
     assert_true(mp__child_exists(child, mp__boot_time()));
-    kill(child, SIGKILL);
-    assert_int_equal(mpt_join(child), -SIGKILL);
+    mpt_kill(child);
 }
 
 static void test_own_image_needs_a_descriptor(void **state) {

@@ -82,16 +82,25 @@ static bool dies_within(double seconds) {
     return mp__descriptor_poll(life[0], POLLIN, deadline) > 0 && read(life[0], &byte, 1) == 0;
 }
 
-static void test_child_dies_when_its_parent_is_killed(void **state) {
-    (void)state;
+/* With a child that is armed. */
+static pid_t start_parent(void (*body)(void *arg)) {
     open_pipes();
-    pid_t parent = mpt_fork(parent_sleeps, NULL);
+    pid_t parent = mpt_fork(body, NULL);
     expect_armed();
+    return parent;
+}
+
+static void check_child_dies_with(void (*parent_body)(void *arg)) {
+    pid_t parent = start_parent(parent_body);
     assert_false(dies_within(0.02));
-    kill(parent, SIGKILL);
-    assert_int_equal(mpt_join(parent), -SIGKILL);
+    mpt_kill(parent);
     assert_true(dies_within(10));
     close_pipes();
+}
+
+static void test_child_dies_when_its_parent_is_killed(void **state) {
+    (void)state;
+    check_child_dies_with(parent_sleeps);
 }
 
 static void parent_ends(void *arg) {
@@ -102,9 +111,7 @@ static void parent_ends(void *arg) {
 
 static void test_child_dies_when_its_parent_exits(void **state) {
     (void)state;
-    open_pipes();
-    pid_t parent = mpt_fork(parent_ends, NULL);
-    expect_armed();
+    pid_t parent = start_parent(parent_ends);
     assert_int_equal(write(wake[1], "x", 1), 1);
     assert_int_equal(mpt_join(parent), 0);
     assert_true(dies_within(10));
@@ -148,11 +155,8 @@ static void parent_has_other_children(void *arg) {
 
 static void test_siblings_do_not_keep_the_child_alive(void **state) {
     (void)state;
-    open_pipes();
-    pid_t parent = mpt_fork(parent_has_other_children, NULL);
-    expect_armed();
-    kill(parent, SIGKILL);
-    assert_int_equal(mpt_join(parent), -SIGKILL);
+    pid_t parent = start_parent(parent_has_other_children);
+    mpt_kill(parent);
     assert_true(dies_within(10));
     assert_int_equal(write(wake[1], "x", 1), 1);
     close_pipes();
@@ -175,14 +179,7 @@ static void parent_execs_child(void *arg) {
 
 static void test_child_dies_after_exec_too(void **state) {
     (void)state;
-    open_pipes();
-    pid_t parent = mpt_fork(parent_execs_child, NULL);
-    expect_armed();
-    assert_false(dies_within(0.02));
-    kill(parent, SIGKILL);
-    assert_int_equal(mpt_join(parent), -SIGKILL);
-    assert_true(dies_within(10));
-    close_pipes();
+    check_child_dies_with(parent_execs_child);
 }
 
 static void parent_lets_go(void *arg) {
@@ -198,13 +195,10 @@ static void parent_lets_go(void *arg) {
 
 static void test_closing_the_lifeline_ends_the_child(void **state) {
     (void)state;
-    open_pipes();
-    pid_t parent = mpt_fork(parent_lets_go, NULL);
-    expect_armed();
+    pid_t parent = start_parent(parent_lets_go);
     assert_int_equal(write(wake[1], "x", 1), 1);
     assert_true(dies_within(10));
-    kill(parent, SIGKILL);
-    assert_int_equal(mpt_join(parent), -SIGKILL);
+    mpt_kill(parent);
     close_pipes();
 }
 

@@ -52,8 +52,7 @@ static void kill_a_holder(struct page *page) {
     pid_t child = mpt_fork(hold_for_life, page);
     MPT_UNTIL(page->is_taken);
     assert_true(mp__robust_is_held(&page->mutex));
-    kill(child, SIGKILL);
-    assert_int_equal(mpt_join(child), -SIGKILL);
+    mpt_kill(child);
 }
 
 static void test_lock_tells_once_that_its_holder_died(void **state) {

@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "os/child.h"
 #include "reg/holding.h"
 #include "reg/recover.h"
 #include "reg/registry.h"
 #include "shm/heap.h"
 
-/* Words that the processes of a case share: a block of the arena. */
 struct board {
     _Atomic mp__member_ref ref;   /* whom the case is about */
     _Atomic mp__member_ref other; /* a second one */
@@ -25,27 +25,6 @@ struct board {
     _Atomic int32_t code;         /* what a call gave */
     _Atomic int32_t pid;          /* of a process that the case did not fork itself */
 };
-
-static struct board *new_board(void) {
-    MPT_CHECK(mp__self());
-    struct board *board = mp__heap_zalloc(sizeof *board);
-    MPT_CHECK(board);
-    mp__heap_publish(board);
-    return board;
-}
-
-static void end_board(struct board *board) {
-    mp__heap_free(board);
-    mp__recover_all();
-    MPT_OK(mp__registry_check());
-}
-
-static unsigned count_members(void) {
-    unsigned count = 0;
-    for (uint32_t i = 1; i < MP__MEMBER_MAX; i++)
-        count += mp__status_state(atomic_load(&mp__member_at(i)->status)) != MP__MEMBER_FREE;
-    return count;
-}
 
 static bool is_running(mp__member_ref ref) {
     uint64_t status = atomic_load(&mp__member_at(mp__member_index(ref))->status);
@@ -57,11 +36,6 @@ static bool is_running(mp__member_ref ref) {
 static void wait_for_death(pid_t pid) {
     siginfo_t info;
     MPT_CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0);
-}
-
-static void kill_and_join(pid_t pid) {
-    kill(pid, SIGKILL);
-    MPT_CHECK(mpt_join(pid) == -SIGKILL);
 }
 
 static void block(void) {
@@ -121,22 +95,22 @@ static void test_nobody_is_not_alive(void **state) {
 
 static void test_bare_fork_joins_with_a_slot_of_its_own(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = mpt_fork(join_and_block, board);
     MPT_UNTIL(atomic_load(&board->step) == 1);
     mp__member_ref ref = atomic_load(&board->ref);
     assert_true(ref != 0 && ref != mp__member_self());
     assert_true(mp__member_is_alive(ref));
     assert_int_equal(mp__member_pid(ref), pid);
-    kill_and_join(pid);
+    mpt_kill(pid);
     assert_false(mp__member_is_alive(ref));
-    end_board(board);
-    assert_int_equal(count_members(), 1);
+    mpt_board_end(board);
+    assert_int_equal(mpt_count_members(), 1);
 }
 
 static void test_reserved_child_is_alive_from_reserve_to_death(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     assert_true(mp__member_is_alive(ref));
@@ -147,14 +121,14 @@ static void test_reserved_child_is_alive_from_reserve_to_death(void **state) {
     assert_true(is_running(ref));
     assert_true(mp__member_is_alive(ref));
     assert_true(mp__robust_is_held(&mp__member_at(mp__member_index(ref))->life));
-    kill_and_join(pid);
+    mpt_kill(pid);
     assert_false(mp__member_is_alive(ref));
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void test_zombie_is_dead_and_recovered(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = start_entered(board, enter_and_block);
     MPT_UNTIL(atomic_load(&board->step) == 1);
     mp__member_ref ref = atomic_load(&board->ref);
@@ -163,9 +137,9 @@ static void test_zombie_is_dead_and_recovered(void **state) {
     assert_false(mp__member_is_alive(ref));
     assert_true(mp__recover_member(ref));
     assert_false(is_running(ref));
-    assert_int_equal(count_members(), 1);
+    assert_int_equal(mpt_count_members(), 1);
     MPT_CHECK(mpt_join(pid) == -SIGKILL);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void return_at_once(void *arg) {
@@ -174,7 +148,7 @@ static void return_at_once(void *arg) {
 
 static void test_child_that_died_before_entering_is_dead_once_born(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     pid_t pid = mpt_fork(return_at_once, NULL);
@@ -183,12 +157,12 @@ static void test_child_that_died_before_entering_is_dead_once_born(void **state)
     assert_false(mp__member_is_alive(ref));
     assert_true(mp__recover_member(ref));
     mpt_join(pid);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void test_stopped_process_is_alive(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = start_entered(board, enter_and_stop);
     int status;
     MPT_CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
@@ -196,8 +170,8 @@ static void test_stopped_process_is_alive(void **state) {
     assert_true(mp__member_is_alive(ref));
     assert_false(mp__recover_member(ref));
     assert_true(is_running(ref));
-    kill_and_join(pid);
-    end_board(board);
+    mpt_kill(pid);
+    mpt_board_end(board);
 }
 
 static void *enter_in_thread(void *arg) {
@@ -231,7 +205,7 @@ static void enter_and_end_the_main_thread(void *arg) {
 }
 
 static void check_alive_without_life_lock(void (*body)(void *)) {
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = start_entered(board, body);
     mp__member_ref ref = atomic_load(&board->ref);
     struct member_shared *slot = mp__member_at(mp__member_index(ref));
@@ -240,10 +214,10 @@ static void check_alive_without_life_lock(void (*body)(void *)) {
     MPT_CHECK(atomic_load(&slot->life_is_lost) == (uint32_t)(ref >> 32));
     MPT_CHECK(!mp__recover_member(ref));
     MPT_CHECK(mp__member_is_alive(ref));
-    kill_and_join(pid);
+    mpt_kill(pid);
     MPT_CHECK(!mp__member_is_alive(ref));
     MPT_CHECK(mp__recover_member(ref));
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void test_process_outlives_the_thread_that_entered(void **state) {
@@ -266,7 +240,7 @@ static void test_younger_process_with_the_same_pid_is_a_stranger(void **state) {
     (void)state;
     if (mp__child_start_time(getpid()) == 0)
         skip(); /* no system call tells when a process started */
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     uint64_t epoch = ref >> 32;
@@ -278,13 +252,13 @@ static void test_younger_process_with_the_same_pid_is_a_stranger(void **state) {
     atomic_store(&slot->status, epoch << 32 | MP__MEMBER_RUNNING);
     assert_false(mp__member_is_alive(ref));
     assert_true(mp__recover_member(ref));
-    kill_and_join(pid);
-    end_board(board);
+    mpt_kill(pid);
+    mpt_board_end(board);
 }
 
 static void test_old_reference_does_not_mean_the_next_in_the_slot(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref first, second;
     MPT_OK(mp__member_reserve(&first));
     mp__member_cancel(first);
@@ -297,7 +271,7 @@ static void test_old_reference_does_not_mean_the_next_in_the_slot(void **state) 
     assert_true(mp__recover_member(first));
     assert_true(mp__member_is_alive(second));
     mp__member_cancel(second);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void enter_cancelled(void *arg) {
@@ -308,13 +282,13 @@ static void enter_cancelled(void *arg) {
 
 static void test_enter_fails_when_cancelled(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     mp__member_cancel(ref);
     atomic_store(&board->ref, ref);
     assert_int_equal(mpt_join(mpt_fork(enter_cancelled, board)), 0);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void enter_nowhere(void *arg) {
@@ -331,13 +305,13 @@ static void test_enter_fails_without_a_place(void **state) {
 
 static void test_enter_fails_when_in_already(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     assert_int_equal(mp__member_enter(ref), MP_ESTATE);
     assert_non_null(strstr(mp_error_detail(), "in the family already"));
     mp__member_cancel(ref);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 /* A parent that dies between its fork and its word about it. */
@@ -382,24 +356,24 @@ static void lose_parent(struct board *board, void (*parent)(void *)) {
 
 static void test_child_comes_too_late_when_its_parent_died_before_naming_it(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     lose_parent(board, start_unborn_and_die);
     assert_int_equal(atomic_load(&board->code), MP_ESTATE);
     MPT_UNTIL(!mp__child_exists(atomic_load(&board->pid), mp__boot_time()));
-    assert_int_equal(count_members(), 1);
-    end_board(board);
+    assert_int_equal(mpt_count_members(), 1);
+    mpt_board_end(board);
 }
 
 static void test_child_enters_when_its_parent_died_after_naming_it(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     lose_parent(board, start_born_and_die);
     assert_int_equal(atomic_load(&board->code), 0);
     assert_true(mp__member_is_alive(atomic_load(&board->ref)));
     kill(atomic_load(&board->pid), SIGKILL);
     MPT_UNTIL(!mp__member_is_alive(atomic_load(&board->ref)));
-    end_board(board);
-    assert_int_equal(count_members(), 1);
+    mpt_board_end(board);
+    assert_int_equal(mpt_count_members(), 1);
 }
 
 static void enter_stopping(void *arg) {
@@ -424,7 +398,7 @@ static void start_stopping_and_die(void *arg) {
 /* Stopped in the middle of entering, its place given up and to another: it changes nothing. */
 static void test_late_child_leaves_the_next_in_its_slot_alone(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     MPT_CHECK(mpt_join(mpt_fork(start_stopping_and_die, board)) == -SIGKILL);
     MPT_CHECK(mp__recover_member(atomic_load(&board->other)));
     mp__member_ref ref = 0, others[2];
@@ -442,7 +416,7 @@ static void test_late_child_leaves_the_next_in_its_slot_alone(void **state) {
     assert_true(mp__member_is_alive(ref));
     for (int i = 0; i < 2; i++)
         mp__member_cancel(others[i]);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void reserve_until_full(void *arg) {
@@ -457,29 +431,29 @@ static void reserve_until_full(void *arg) {
 
 static void test_reserve_fails_when_all_slots_are_taken(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     reserve_until_full(board);
-    assert_int_equal(count_members(), MP__MEMBER_MAX - 1);
+    assert_int_equal(mpt_count_members(), MP__MEMBER_MAX - 1);
     for (uint32_t i = 1; i < MP__MEMBER_MAX; i++) {
         mp__member_ref ref = mp__status_ref(atomic_load(&mp__member_at(i)->status), i);
         if (ref != mp__member_self())
             mp__member_cancel(ref);
     }
-    assert_int_equal(count_members(), 1);
-    end_board(board);
+    assert_int_equal(mpt_count_members(), 1);
+    mpt_board_end(board);
 }
 
 static void test_reserve_takes_the_place_of_the_dead_when_full(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = mpt_fork(reserve_until_full, board);
     MPT_CHECK(mpt_join(pid) == 0);
-    assert_int_equal(count_members(), MP__MEMBER_MAX - 1);
+    assert_int_equal(mpt_count_members(), MP__MEMBER_MAX - 1);
     mp__member_ref ref;
     MPT_OK(mp__member_reserve(&ref));
     mp__member_cancel(ref);
-    end_board(board);
-    assert_int_equal(count_members(), 1);
+    mpt_board_end(board);
+    assert_int_equal(mpt_count_members(), 1);
 }
 
 static void leave(void *arg) {
@@ -492,13 +466,13 @@ static void leave(void *arg) {
 
 static void test_leave_frees_slot_record_and_blocks(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = start_entered(board, leave);
     MPT_CHECK(mpt_join(pid) == 0);
-    assert_int_equal(count_members(), 1);
+    assert_int_equal(mpt_count_members(), 1);
     for (uint32_t i = 1; i <= mp__thread_high(); i++)
         assert_true(i == mp__self()->index || atomic_load(&mp__thread_at(i)->member) == 0);
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static void leave_holding(void *arg) {
@@ -510,13 +484,13 @@ static void leave_holding(void *arg) {
 
 static void test_leave_keeps_the_slot_when_something_is_held(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pid = start_entered(board, leave_holding);
     MPT_CHECK(mpt_join(pid) == 0);
     assert_true(is_running(atomic_load(&board->ref)));
     assert_false(mp__member_is_alive(atomic_load(&board->ref)));
-    end_board(board);
-    assert_int_equal(count_members(), 1);
+    mpt_board_end(board);
+    assert_int_equal(mpt_count_members(), 1);
 }
 
 /* clang-format off */

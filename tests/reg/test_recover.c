@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "os/child.h"
 #include "os/futex.h"
 #include "reg/holding.h"
@@ -21,7 +22,6 @@ struct thing {
     uint32_t order;                      /* the how-manieth to be given back, from 1; 0 not yet */
 };
 
-/* What the processes of a case share: a block of the arena. */
 struct board {
     struct thing things[THINGS];   /* held by the victim */
     _Atomic uint32_t given_back;   /* how many things were */
@@ -46,17 +46,8 @@ static void recover_thing(void *object, uint32_t dead_thread) {
 }
 
 static void set_up(void) {
-    MPT_CHECK(mp__self());
+    board = mpt_board_new(sizeof *board);
     mp__recover_register(MP__HOLDING_PROCESS, recover_thing);
-    board = mp__heap_zalloc(sizeof *board);
-    MPT_CHECK(board);
-    mp__heap_publish(board);
-}
-
-static void tear_down(void) {
-    mp__heap_free(board);
-    mp__recover_all();
-    MPT_OK(mp__registry_check());
 }
 
 static void take(struct thing *thing) {
@@ -129,7 +120,7 @@ static void test_the_dead_ones_things_are_given_back_newest_first(void **state) 
     assert_int_equal(atomic_load(&board->calls), THINGS);
     assert_true(mp__recover_member(atomic_load(&board->member)));
     assert_int_equal(atomic_load(&board->calls), THINGS);
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void test_exit_in_order_while_holding_counts_as_a_death(void **state) {
@@ -138,7 +129,7 @@ static void test_exit_in_order_while_holding_counts_as_a_death(void **state) {
     assert_int_equal(mpt_join(mpt_fork(take_all_and_exit, NULL)), 0);
     assert_true(mp__recover_thread_owner(atomic_load(&board->thread)));
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void test_the_living_keep_everything(void **state) {
@@ -150,11 +141,10 @@ static void test_the_living_keep_everything(void **state) {
     assert_false(mp__recover_member(atomic_load(&board->member)));
     assert_false(mp__recover_thread_owner(atomic_load(&board->thread)));
     assert_int_equal(atomic_load(&board->calls), 0);
-    kill(pid, SIGKILL);
-    mpt_join(pid);
+    mpt_kill(pid);
     mp__recover_all();
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void *take_in_thread(void *arg) {
@@ -180,7 +170,7 @@ static void test_all_threads_of_the_dead_are_recovered(void **state) {
     assert_int_equal(mpt_join(mpt_fork(take_in_threads_and_die, NULL)), -SIGKILL);
     mp__recover_all();
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void recover(void *arg) {
@@ -201,7 +191,7 @@ static void test_many_recover_at_once_and_each_thing_once(void **state) {
     MPT_JOIN_ALL(pids, 4);
     assert_int_equal(atomic_load(&board->calls), THINGS);
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 struct death {
@@ -232,7 +222,7 @@ static void test_recovery_killed_anywhere_is_finished_by_another(void **state) {
         mp__recover_all();
         check_all_is_given_back();
     }
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void hold_dying(void *point) {
@@ -260,7 +250,7 @@ static void test_holder_killed_anywhere_leaves_nothing(void **state) {
         }
         check_all_is_given_back();
     }
-    tear_down();
+    mpt_board_end(board);
 }
 
 /* Sleeping. */
@@ -269,7 +259,7 @@ static void test_sleep_returns_at_once_when_the_word_differs(void **state) {
     (void)state;
     set_up();
     assert_int_equal(mp__sleep(&board->word, 1, 0, MP__NEVER), 0);
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void test_sleep_times_out(void **state) {
@@ -282,7 +272,7 @@ static void test_sleep_times_out(void **state) {
     assert_int_equal(code, MP_ETIMEDOUT);
     assert_true(mp__now() >= deadline);
     assert_int_equal(mp__sleep(&board->word, 0, 0, 0), MP_ETIMEDOUT);
-    tear_down();
+    mpt_board_end(board);
 }
 
 /* Whatever got lost, the sleeper looks again within a second. */
@@ -294,7 +284,7 @@ static void test_sleep_ends_by_itself_within_a_second(void **state) {
         assert_int_equal(mp__sleep(&board->word, 0, 0, MP__NEVER), 0);
         assert_true(mp__now() - before < MP__SECOND);
     }
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void sleep_until_set(void *arg) {
@@ -312,7 +302,7 @@ static void test_sleeper_is_woken(void **state) {
     atomic_store(&board->word, 1);
     mp__futex_wake(&board->word, 1);
     assert_int_equal(mpt_join(pid), 0);
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void sleep_until_released(void *arg) {
@@ -351,7 +341,7 @@ static void check_sleepers_see_the_death_of(void (*body)(void *)) {
     mpt_join(victim);
     mp__recover_all();
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void test_sleepers_see_that_the_owner_died(void **state) {
@@ -404,7 +394,7 @@ static void test_sleepers_wait_once_for_who_executed_another_program(void **stat
         kill(pids[i], SIGKILL);
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(mpt_join(pids[i]), -SIGKILL);
-    tear_down();
+    mpt_board_end(board);
 }
 
 static void sleep_and_recover(void *arg) {
@@ -427,7 +417,7 @@ static void test_sleepers_go_on_when_the_first_to_know_is_killed(void **state) {
     mpt_join(victim);
     mp__recover_all();
     check_all_is_given_back();
-    tear_down();
+    mpt_board_end(board);
 }
 
 /* clang-format off */
@@ -449,7 +439,7 @@ static void test_nobody_enters_what_a_dead_one_holds(void **state) {
     assert_int_equal(mpt_join(mpt_fork(join_and_die, NULL)), -SIGKILL);
     assert_false(mp__recover_shut_out(atomic_load(&board->member), count_call, &calls));
     assert_int_equal(calls, 1);
-    tear_down();
+    mpt_board_end(board);
 }
 
 MPT_MAIN(MPT_CASE(test_the_dead_ones_things_are_given_back_newest_first),

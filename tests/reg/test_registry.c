@@ -6,37 +6,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "reg/recover.h"
 #include "reg/registry.h"
 #include "shm/arena.h"
 #include "shm/heap.h"
 
-/* Words that the processes of a case share: a block of the arena. */
 struct board {
     _Atomic uint32_t arrived; /* processes that are about to join */
     _Atomic uint32_t joined;  /* those that have */
 };
-
-static struct board *new_board(void) {
-    MPT_CHECK(mp__self());
-    struct board *board = mp__heap_zalloc(sizeof *board);
-    MPT_CHECK(board);
-    mp__heap_publish(board);
-    return board;
-}
-
-static void end_board(struct board *board) {
-    mp__heap_free(board);
-    mp__recover_all();
-    MPT_OK(mp__registry_check());
-}
-
-static unsigned count_members(void) {
-    unsigned count = 0;
-    for (uint32_t i = 1; i < MP__MEMBER_MAX; i++)
-        count += mp__status_state(atomic_load(&mp__member_at(i)->status)) != MP__MEMBER_FREE;
-    return count;
-}
 
 static void join_and_leave(void *arg) {
     (void)arg;
@@ -69,7 +48,7 @@ static void reserve_dying(void *arg) {
 
 /* After a death at each point the slot comes free, and the next one joins. */
 static void die_at_each(void (*body)(void *), const char *const *points, size_t count) {
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     for (size_t i = 0; i < count; i++) {
         mp__member_ref ref = 0;
         if (body == enter_dying)
@@ -78,12 +57,12 @@ static void die_at_each(void (*body)(void *), const char *const *points, size_t 
         mp__recover_all();
         if (ref != 0)
             mp__member_cancel(ref);
-        MPT_CHECK(count_members() == 1);
+        MPT_CHECK(mpt_count_members() == 1);
         MPT_OK(mp__registry_check());
         MPT_CHECK(mpt_join(mpt_fork(join_and_leave, NULL)) == 0);
-        MPT_CHECK(count_members() == 1);
+        MPT_CHECK(mpt_count_members() == 1);
     }
-    end_board(board);
+    mpt_board_end(board);
 }
 
 static const char *const claim_points[] = {
@@ -150,7 +129,7 @@ static void test_threads_that_come_first_at_once_share_one_slot(void **state) {
         for (int j = 0; j < i; j++)
             assert_ptr_not_equal(records[i], records[j]);
     }
-    assert_int_equal(count_members(), 1);
+    assert_int_equal(mpt_count_members(), 1);
     assert_int_equal(mp__registry_check(), 0);
 }
 
@@ -165,14 +144,14 @@ static void join_at_once(void *arg) {
 
 static void test_processes_that_come_at_once_get_slots_of_their_own(void **state) {
     (void)state;
-    struct board *board = new_board();
+    struct board *board = mpt_board_new(sizeof *board);
     pid_t pids[CROWD];
     mpt_fork_all(pids, CROWD, join_at_once, board);
     MPT_UNTIL(atomic_load(&board->joined) == CROWD);
-    assert_int_equal(count_members(), CROWD + 1);
+    assert_int_equal(mpt_count_members(), CROWD + 1);
     MPT_JOIN_ALL(pids, CROWD);
-    end_board(board);
-    assert_int_equal(count_members(), 1);
+    mpt_board_end(board);
+    assert_int_equal(mpt_count_members(), 1);
 }
 
 /* clang-format off */

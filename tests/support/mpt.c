@@ -65,6 +65,11 @@ int mpt_join(pid_t pid) {
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+void mpt_kill(pid_t pid) {
+    kill(pid, SIGKILL);
+    MPT_CHECK(mpt_join(pid) == -SIGKILL);
+}
+
 void mpt_fork_all(pid_t *pids, unsigned count, void (*body)(void *arg), void *arg) {
     for (unsigned i = 0; i < count; i++)
         pids[i] = mpt_fork(body, arg);

@@ -229,8 +229,7 @@ static void test_a_killed_party_is_not_counted(void **state) {
     pid_t mortal = mpt_fork(come_once, scene);
     pid_t other = mpt_fork(come_once, scene);
     MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);
-    kill(mortal, SIGKILL);
-    mpt_join(mortal);
+    mpt_kill(mortal);
     assert_int_equal(mp_barrier_n_waiting(scene->barrier), 1);
     pid_t third = mpt_fork(come_once, scene);
     MPT_UNTIL(mp_barrier_n_waiting(scene->barrier) == 2);

@@ -285,8 +285,7 @@ static void test_killed_waiters_do_not_block_notify_all(void **state) {
     pid_t pids[4];
     fork_waiters(scene, wait_long, pids, 4);
     for (int i = 0; i < 2; i++) {
-        kill(pids[i], SIGKILL);
-        mpt_join(pids[i]);
+        mpt_kill(pids[i]);
     }
     notify_all(scene);
     MPT_JOIN_ALL(pids + 2, 2);
@@ -300,8 +299,7 @@ static void test_a_killed_waiter_is_not_notified(void **state) {
     pid_t mortal, heir;
     fork_waiters(scene, wait_long, &mortal, 1);
     fork_waiters(scene, wait_long, &heir, 1);
-    kill(mortal, SIGKILL);
-    mpt_join(mortal);
+    mpt_kill(mortal);
     notify_one(scene);
     assert_int_equal(mpt_join(heir), 0);
     close_scene(scene);

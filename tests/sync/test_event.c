@@ -166,8 +166,7 @@ static void test_a_killed_waiter_blocks_nobody(void **state) {
     pid_t mortal = mpt_fork(wait_for_it, scene);
     pid_t other = mpt_fork(wait_for_it, scene);
     MPT_UNTIL(scene->ready == 2);
-    kill(mortal, SIGKILL);
-    mpt_join(mortal);
+    mpt_kill(mortal);
     MPT_OK(mp_event_set(scene->event));
     assert_int_equal(mpt_join(other), 0);
     close_scene(scene);

@@ -189,8 +189,7 @@ static void test_a_dead_owner_is_told_once(void **state) {
     pid_t owner = mpt_fork(hold_for_ever, scene);
     MPT_UNTIL(scene->ready == 1);
     MPT_CODE(mp_lock_acquire(scene->lock, 0.01), MP_ETIMEDOUT);
-    kill(owner, SIGKILL);
-    mpt_join(owner);
+    mpt_kill(owner);
     MPT_CODE(mp_lock_acquire(scene->lock, LIMIT), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(scene->lock));
     MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
@@ -203,8 +202,7 @@ static void test_even_nowait_finds_the_owner_dead(void **state) {
     struct scene *scene = open_scene();
     pid_t owner = mpt_fork(hold_for_ever, scene);
     MPT_UNTIL(scene->ready == 1);
-    kill(owner, SIGKILL);
-    mpt_join(owner);
+    mpt_kill(owner);
     MPT_CODE(mp_lock_acquire(scene->lock, MP_NOWAIT), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(scene->lock));
     close_scene(scene);
@@ -231,8 +229,7 @@ static void test_waiters_inherit_from_a_killed_owner(void **state) {
     mpt_fork_all(waiters, 3, acquire_once, scene);
     MPT_UNTIL(scene->ready == 4);
     mp__time before = mp__now();
-    kill(owner, SIGKILL);
-    mpt_join(owner);
+    mpt_kill(owner);
     MPT_JOIN_ALL(waiters, 3);
     assert_true(mp__now() - before < (mp__time)(LIMIT * MP__SECOND));
     assert_int_equal(scene->told_dead, 1);
@@ -384,8 +381,7 @@ static void test_a_stopped_owner_is_not_dead(void **state) {
     MPT_UNTIL(scene->ready == 1);
     kill(owner, SIGSTOP);
     MPT_CODE(mp_lock_acquire(scene->lock, 0.3), MP_ETIMEDOUT);
-    kill(owner, SIGKILL);
-    mpt_join(owner);
+    mpt_kill(owner);
     MPT_CODE(mp_lock_acquire(scene->lock, LIMIT), MP_EOWNERDEAD);
     MPT_OK(mp_lock_release(scene->lock));
     close_scene(scene);

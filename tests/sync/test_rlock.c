@@ -94,8 +94,7 @@ static void test_a_dead_owner_s_depth_is_gone(void **state) {
     struct scene *scene = open_scene();
     pid_t owner = mpt_fork(hold_twice_for_ever, scene);
     MPT_UNTIL(scene->ready == 1);
-    kill(owner, SIGKILL);
-    mpt_join(owner);
+    mpt_kill(owner);
     MPT_CODE(mp_lock_acquire(scene->lock, LIMIT), MP_EOWNERDEAD);
     MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
     MPT_OK(mp_lock_release(scene->lock));
