@@ -50,6 +50,22 @@ static void expect_text(mp_connection *connection, const char *text) {
     MPT_CHECK(size == strlen(text) && memcmp(got, text, size) == 0);
 }
 
+static void check_sending_fails(mp_connection *connection, int code) {
+    MPT_CODE(mp_connection_send_bytes(connection, "x", 1, MP_NOWAIT), code);
+    MPT_CODE(mp_connection_send_handle(connection, 0, MP_NOWAIT), code);
+}
+
+static void check_receiving_fails(mp_connection *connection, double timeout, int code) {
+    char byte;
+    void *data;
+    size_t size = 77;
+    int fd;
+    MPT_CODE(mp_connection_recv_bytes_into(connection, &byte, 1, &size, timeout), code);
+    MPT_CODE(mp_connection_recv_bytes(connection, &data, &size, 0, timeout), code);
+    MPT_CODE(mp_connection_recv_handle(connection, &fd, timeout), code);
+    assert_int_equal(size, 77);
+}
+
 static void test_both_ends_send_and_receive(void **state) {
     (void)state;
     struct ends ends = new_pipe(true);
@@ -67,15 +83,8 @@ static void test_one_way_pipe_refuses_the_other_way(void **state) {
     struct ends ends = new_pipe(false);
     assert_true(mp_connection_readable(ends.first) && !mp_connection_writable(ends.first));
     assert_true(!mp_connection_readable(ends.second) && mp_connection_writable(ends.second));
-    char byte;
-    void *data;
-    size_t size;
-    int fd;
-    MPT_CODE(mp_connection_send_bytes(ends.first, "x", 1, MP_NOWAIT), MP_EINVAL);
-    MPT_CODE(mp_connection_send_handle(ends.first, 0, MP_NOWAIT), MP_EINVAL);
-    MPT_CODE(mp_connection_recv_bytes_into(ends.second, &byte, 1, &size, MP_NOWAIT), MP_EINVAL);
-    MPT_CODE(mp_connection_recv_bytes(ends.second, &data, &size, 0, MP_NOWAIT), MP_EINVAL);
-    MPT_CODE(mp_connection_recv_handle(ends.second, &fd, MP_NOWAIT), MP_EINVAL);
+    check_sending_fails(ends.first, MP_EINVAL);
+    check_receiving_fails(ends.second, MP_NOWAIT, MP_EINVAL);
     MPT_CODE(mp_connection_poll(ends.second, MP_NOWAIT), MP_EINVAL);
     send_text(ends.second, "x");
     expect_text(ends.first, "x");
@@ -85,17 +94,10 @@ static void test_one_way_pipe_refuses_the_other_way(void **state) {
 static void test_receive_times_out_when_nothing_comes(void **state) {
     (void)state;
     struct ends ends = new_pipe(true);
-    char byte;
-    void *data;
-    size_t size = 77;
-    int fd;
     for (double timeout = 0; timeout < 0.03; timeout += 0.02) {
-        MPT_CODE(mp_connection_recv_bytes_into(ends.first, &byte, 1, &size, timeout), MP_ETIMEDOUT);
-        MPT_CODE(mp_connection_recv_bytes(ends.first, &data, &size, 0, timeout), MP_ETIMEDOUT);
-        MPT_CODE(mp_connection_recv_handle(ends.first, &fd, timeout), MP_ETIMEDOUT);
+        check_receiving_fails(ends.first, timeout, MP_ETIMEDOUT);
         assert_int_equal(mp_connection_poll(ends.first, timeout), 0);
     }
-    assert_int_equal(size, 77);
     free_pipe(ends);
 }
 
@@ -140,9 +142,8 @@ static void test_sending_to_a_closed_end_fails(void **state) {
     expect_text(ends.first, "unread");
     send_text(ends.first, "never received");
     MPT_OK(mp_connection_close(ends.second));
-    MPT_CODE(mp_connection_send_bytes(ends.first, "x", 1, MP_NOWAIT), -EPIPE);
-    MPT_CODE(mp_connection_send_bytes(ends.first, "x", 1, MP_NOWAIT), -EPIPE);
-    MPT_CODE(mp_connection_send_handle(ends.first, 0, MP_NOWAIT), -EPIPE);
+    check_sending_fails(ends.first, -EPIPE);
+    check_sending_fails(ends.first, -EPIPE);
     free_pipe(ends);
 }
 
@@ -156,13 +157,7 @@ static void test_end_of_file_comes_after_the_messages(void **state) {
     expect_text(ends.first, "one");
     expect_text(ends.first, "two");
     assert_int_equal(mp_connection_poll(ends.first, MP_FOREVER), 1);
-    char byte;
-    void *data;
-    size_t size;
-    int fd;
-    MPT_CODE(mp_connection_recv_bytes_into(ends.first, &byte, 1, &size, MP_FOREVER), MP_EEOF);
-    MPT_CODE(mp_connection_recv_bytes(ends.first, &data, &size, 0, MP_FOREVER), MP_EEOF);
-    MPT_CODE(mp_connection_recv_handle(ends.first, &fd, MP_FOREVER), MP_EEOF);
+    check_receiving_fails(ends.first, MP_FOREVER, MP_EEOF);
     free_pipe(ends);
 }
 
@@ -173,15 +168,8 @@ static void test_closed_connection_says_so(void **state) {
     MPT_OK(mp_connection_close(ends.first));
     MPT_OK(mp_connection_close(ends.first));
     assert_true(mp_connection_closed(ends.first));
-    char byte;
-    void *data;
-    size_t size;
-    int fd;
-    MPT_CODE(mp_connection_send_bytes(ends.first, "x", 1, MP_NOWAIT), MP_ECLOSED);
-    MPT_CODE(mp_connection_send_handle(ends.first, 0, MP_NOWAIT), MP_ECLOSED);
-    MPT_CODE(mp_connection_recv_bytes_into(ends.first, &byte, 1, &size, MP_NOWAIT), MP_ECLOSED);
-    MPT_CODE(mp_connection_recv_bytes(ends.first, &data, &size, 0, MP_NOWAIT), MP_ECLOSED);
-    MPT_CODE(mp_connection_recv_handle(ends.first, &fd, MP_NOWAIT), MP_ECLOSED);
+    check_sending_fails(ends.first, MP_ECLOSED);
+    check_receiving_fails(ends.first, MP_NOWAIT, MP_ECLOSED);
     MPT_CODE(mp_connection_poll(ends.first, MP_NOWAIT), MP_ECLOSED);
     MPT_CODE(mp_connection_fileno(ends.first), MP_ECLOSED);
     MPT_CODE(mp__connection_descriptor(ends.first), MP_ECLOSED);

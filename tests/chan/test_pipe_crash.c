@@ -153,17 +153,6 @@ static bool kill_sender_of_two_watched(struct scene *scene) {
     return kill_sender_of_two(scene);
 }
 
-/* Is it asleep, or dead? */
-static bool is_at_rest(pid_t pid) {
-    char name[64], text[512] = "";
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(name, "r");
-    MPT_CHECK(file && fgets(text, sizeof text, file));
-    fclose(file);
-    const char *end = strrchr(text, ')');
-    return end && (end[2] == 'S' || end[2] == 'Z');
-}
-
 /* The sender learns that nobody receives any more, also when it waits for room. */
 static bool kill_receiver(struct scene *scene) {
     pid_t pid = mpt_fork(receive_until_killed, scene);
@@ -171,7 +160,7 @@ static bool kill_receiver(struct scene *scene) {
     int code = 0;
     for (uint64_t i = 0; i < scene->count && code == 0; i++) {
         if (i < 12)
-            MPT_UNTIL(is_at_rest(pid)); /* so that it has settled */
+            MPT_UNTIL(mpt_is_asleep(pid)); /* so that it has settled */
         code = send_one(scene->mine, scene, i);
     }
     MPT_CHECK(code == 0 || code == -EPIPE);

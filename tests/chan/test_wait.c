@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -87,19 +86,9 @@ struct later {
     _Atomic int go;
 };
 
-static bool is_asleep(pid_t pid) {
-    char name[64], text[512] = "";
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(name, "r");
-    MPT_CHECK(file && fgets(text, sizeof text, file));
-    fclose(file);
-    const char *end = strrchr(text, ')');
-    return end && end[2] == 'S';
-}
-
 static void make_ready_later(void *arg) {
     struct later *later = arg;
-    MPT_UNTIL(atomic_load(&later->go) && is_asleep(getppid()));
+    MPT_UNTIL(atomic_load(&later->go) && mpt_is_asleep(getppid()));
     make_ready(&later->things, later->which);
 }
 

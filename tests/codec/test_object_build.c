@@ -3,35 +3,27 @@
 #include "mpt.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mp/collection.h"
-
-static void expect_repr(mp_object *object, const char *expected) {
-    char *text;
-    assert_non_null(object);
-    MPT_OK(mp_object_repr(object, &text, NULL));
-    assert_string_equal(text, expected);
-    free(text);
-    mp_object_free(object);
-}
+#include "object.h"
 
 static void test_every_letter_builds_its_kind(void **state) {
     (void)state;
-    expect_repr(mp_object_build(""), "None");
-    expect_repr(mp_object_build("n"), "None");
-    expect_repr(mp_object_build("?", 2), "True");
-    expect_repr(mp_object_build("bhilL", -1, -2, -3, -4L, LLONG_MIN),
-                "(-1, -2, -3, -4, -9223372036854775808)");
-    expect_repr(mp_object_build("BHIkK", 1, 2, UINT_MAX, ULONG_MAX, ULLONG_MAX),
-                "(1, 2, 4294967295, 18446744073709551615, 18446744073709551615)");
-    expect_repr(mp_object_build("d, f", 0.5, 1.5), "(0.5, 1.5)");
-    expect_repr(mp_object_build("[s z s# y y#]", "a", NULL, "b\0c", (size_t)3, "d", "e", (size_t)1),
-                "['a', None, 'b\\x00c', b'd', b'e']");
-    expect_repr(mp_object_build("()"), "()");
-    expect_repr(mp_object_build("(i)", 1), "(1,)");
-    expect_repr(mp_object_build("{s:i, i:[{}]}", "a", 1, 2), "{'a': 1, 2: [{}]}");
+    mpt_expect_new(mp_object_build(""), "None");
+    mpt_expect_new(mp_object_build("n"), "None");
+    mpt_expect_new(mp_object_build("?", 2), "True");
+    mpt_expect_new(mp_object_build("bhilL", -1, -2, -3, -4L, LLONG_MIN),
+                   "(-1, -2, -3, -4, -9223372036854775808)");
+    mpt_expect_new(mp_object_build("BHIkK", 1, 2, UINT_MAX, ULONG_MAX, ULLONG_MAX),
+                   "(1, 2, 4294967295, 18446744073709551615, 18446744073709551615)");
+    mpt_expect_new(mp_object_build("d, f", 0.5, 1.5), "(0.5, 1.5)");
+    mpt_expect_new(
+        mp_object_build("[s z s# y y#]", "a", NULL, "b\0c", (size_t)3, "d", "e", (size_t)1),
+        "['a', None, 'b\\x00c', b'd', b'e']");
+    mpt_expect_new(mp_object_build("()"), "()");
+    mpt_expect_new(mp_object_build("(i)", 1), "(1,)");
+    mpt_expect_new(mp_object_build("{s:i, i:[{}]}", "a", 1, 2), "{'a': 1, 2: [{}]}");
 }
 
 static void test_objects_are_referenced_or_taken_over(void **state) {
@@ -41,7 +33,7 @@ static void test_objects_are_referenced_or_taken_over(void **state) {
     assert_ptr_equal(mp_tuple_get(pair, 0), name);
     assert_ptr_equal(mp_tuple_get(pair, 1), list);
     mp_object_free(pair);
-    expect_repr(name, "'name'");
+    mpt_expect_new(name, "'name'");
 }
 
 static void test_a_failed_build_gives_all_objects_back(void **state) {

@@ -8,14 +8,7 @@
 
 #include "mp/collection.h"
 #include "mp/pickle.h"
-
-static void expect_repr(const mp_object *object, const char *expected) {
-    char *text;
-    assert_non_null(object);
-    MPT_OK(mp_object_repr(object, &text, NULL));
-    assert_string_equal(text, expected);
-    free(text);
-}
+#include "object.h"
 
 static void test_a_list_is_edited_at_any_place(void **state) {
     (void)state;
@@ -25,13 +18,13 @@ static void test_a_list_is_edited_at_any_place(void **state) {
     MPT_OK(mp_list_insert(list, 99, mp_str_new("end")));
     MPT_OK(mp_list_insert(list, -99, mp_integer_new(0)));
     MPT_OK(mp_list_set(list, -1, mp_none_new()));
-    expect_repr(list, "[0, 1, 2, None]");
+    mpt_expect_repr(list, "[0, 1, 2, None]");
     MPT_OK(mp_list_pop(&item, list, 1));
     assert_int_equal(mp_object_get_kind(item), MP_OBJECT_INT);
     MPT_OK(mp_list_delete(list, -1));
     MPT_OK(mp_list_extend(list, list));
     MPT_OK(mp_list_reverse(list));
-    expect_repr(list, "[2, 0, 2, 0]");
+    mpt_expect_repr(list, "[2, 0, 2, 0]");
     MPT_OK(mp_object_clear(list));
     assert_int_equal(mp_object_length(list), 0);
     mp_object_free(list);
@@ -83,7 +76,7 @@ static void test_a_tuple_takes_its_items_also_on_failure(void **state) {
     items[0] = mp_str_new("a");
     items[1] = mp_float_new(1.5);
     mp_object *tuple = mp_tuple_new(items, 2);
-    expect_repr(tuple, "('a', 1.5)");
+    mpt_expect_repr(tuple, "('a', 1.5)");
     assert_ptr_equal(mp_tuple_get(tuple, -2), items[0]);
     mp_object_free(tuple);
     items[0] = mp_list_new();
@@ -92,7 +85,7 @@ static void test_a_tuple_takes_its_items_also_on_failure(void **state) {
     items[0] = mp_integer_new(1);
     items[1] = mp_float_new(1);
     mp_object *set = mp_frozenset_new(items, 2);
-    expect_repr(set, "frozenset({1})");
+    mpt_expect_repr(set, "frozenset({1})");
     mp_object_free(set);
 }
 
@@ -132,7 +125,7 @@ static void test_equal_numbers_are_one_key(void **state) {
     MPT_OK(mp_dict_set(dict, large, mp_integer_new(0)));
     MPT_OK(mp_dict_set_text(dict, "a", mp_integer_new(1)));
     MPT_OK(mp_dict_set(dict, mp_bytes_new("a", 1), mp_integer_new(2)));
-    expect_repr(dict, "{1: 'float', 10000000000000000000000: 0, 'a': 1, b'a': 2}");
+    mpt_expect_repr(dict, "{1: 'float', 10000000000000000000000: 0, 'a': 1, b'a': 2}");
     assert_non_null(mp_dict_get_text(dict, "a"));
     assert_null(mp_dict_get_text(dict, "b"));
     mp_object_free(dict);
@@ -166,8 +159,8 @@ static void test_a_set_holds_each_member_once(void **state) {
     MPT_OK(mp_set_add(set, mp_str_new("a")));
     MPT_OK(mp_set_add(set, mp_object_build("(is)", 1, "b")));
     assert_int_equal(mp_object_length(set), 2);
-    expect_repr(set, "{'a', (1, 'b')}");
-    expect_repr(frozen, "frozenset()");
+    mpt_expect_repr(set, "{'a', (1, 'b')}");
+    mpt_expect_repr(frozen, "frozenset()");
     mp_object *name = mp_str_new("a");
     assert_int_equal(mp_object_contains(set, name), 1);
     MPT_OK(mp_set_remove(set, name));
@@ -220,7 +213,7 @@ static void test_a_copy_has_its_own_collections(void **state) {
     assert_ptr_equal(mp_tuple_get(copy, 0), mp_tuple_get(copy, 1));
     assert_ptr_not_equal(mp_tuple_get(copy, 0), inner);
     MPT_OK(mp_list_append(inner, mp_integer_new(1)));
-    expect_repr(copy, "([], [])");
+    mpt_expect_repr(copy, "([], [])");
     assert_null(mp_object_copy(NULL));
     mp_object_free(inner);
     mp_object_free(outer);
@@ -233,14 +226,14 @@ static void test_what_contains_itself_is_printed_copied_and_freed(void **state) 
     MPT_OK(mp_list_append(list, mp_object_ref(list)));
     MPT_OK(mp_dict_set_text(dict, "list", mp_object_ref(list)));
     MPT_OK(mp_list_append(list, mp_object_build("(O)", dict)));
-    expect_repr(list, "[[...], ({'list': [...]},)]");
+    mpt_expect_repr(list, "[[...], ({'list': [...]},)]");
     mp_object *copy = mp_object_copy(list);
-    expect_repr(copy, "[[...], ({'list': [...]},)]");
+    mpt_expect_repr(copy, "[[...], ({'list': [...]},)]");
     assert_int_equal(mp_object_equal(copy, list), 1);
     mp_object_free(copy);
     mp_object_free(list);
     mp_object *still = mp_dict_get_text(dict, "list");
-    expect_repr(still, "[[...], ({'list': [...]},)]");
+    mpt_expect_repr(still, "[[...], ({'list': [...]},)]");
     mp_object_free(dict);
 }
 
@@ -253,7 +246,7 @@ static void test_a_cycle_through_an_older_cycle_is_freed(void **state) {
     MPT_OK(mp_list_append(inner, mp_object_ref(outer)));
     mp_object_free(middle);
     mp_object_free(inner);
-    expect_repr(outer, "[[...], [[[...]]]]");
+    mpt_expect_repr(outer, "[[...], [[[...]]]]");
     mp_object_free(outer);
 }
 

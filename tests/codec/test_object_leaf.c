@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "mp/collection.h"
-#include "mp/object.h"
-
-static void expect_repr(mp_object *object, const char *expected) {
-    char *text;
-    assert_non_null(object);
-    MPT_OK(mp_object_repr(object, &text, NULL));
-    assert_string_equal(text, expected);
-    free(text);
-    mp_object_free(object);
-}
+#include "object.h"
 
 static void test_every_kind_has_python_s_name(void **state) {
     (void)state;
@@ -207,31 +198,31 @@ static void test_truth_is_python_s(void **state) {
 
 static void test_floats_print_in_the_fewest_digits(void **state) {
     (void)state;
-    expect_repr(mp_float_new(0.1), "0.1");
-    expect_repr(mp_float_new(-0.0), "-0.0");
-    expect_repr(mp_float_new(1e16), "1e+16");
-    expect_repr(mp_float_new(1e15), "1000000000000000.0");
-    expect_repr(mp_float_new(123456789.125), "123456789.125");
-    expect_repr(mp_float_new(0.0001), "0.0001");
-    expect_repr(mp_float_new(0.00001), "1e-05");
-    expect_repr(mp_float_new(5e-324), "5e-324");
-    expect_repr(mp_float_new(1.7976931348623157e308), "1.7976931348623157e+308");
-    expect_repr(mp_float_new(0x1p-44), "5.684341886080802e-14");
-    expect_repr(mp_float_new(INFINITY), "inf");
-    expect_repr(mp_float_new(-INFINITY), "-inf");
-    expect_repr(mp_float_new(NAN), "nan");
+    mpt_expect_new(mp_float_new(0.1), "0.1");
+    mpt_expect_new(mp_float_new(-0.0), "-0.0");
+    mpt_expect_new(mp_float_new(1e16), "1e+16");
+    mpt_expect_new(mp_float_new(1e15), "1000000000000000.0");
+    mpt_expect_new(mp_float_new(123456789.125), "123456789.125");
+    mpt_expect_new(mp_float_new(0.0001), "0.0001");
+    mpt_expect_new(mp_float_new(0.00001), "1e-05");
+    mpt_expect_new(mp_float_new(5e-324), "5e-324");
+    mpt_expect_new(mp_float_new(1.7976931348623157e308), "1.7976931348623157e+308");
+    mpt_expect_new(mp_float_new(0x1p-44), "5.684341886080802e-14");
+    mpt_expect_new(mp_float_new(INFINITY), "inf");
+    mpt_expect_new(mp_float_new(-INFINITY), "-inf");
+    mpt_expect_new(mp_float_new(NAN), "nan");
 }
 
 static void test_texts_print_with_python_s_quotes(void **state) {
     (void)state;
-    expect_repr(mp_str_new("plain"), "'plain'");
-    expect_repr(mp_str_new("it's"), "\"it's\"");
-    expect_repr(mp_str_new("'\""), "'\\'\"'");
-    expect_repr(mp_str_new("\\\n\r\t\x01\x7f"), "'\\\\\\n\\r\\t\\x01\\x7f'");
-    expect_repr(mp_str_new("\xc3\xa9\xc2\xa0\xe2\x80\xa8\xed\xa0\x80"),
-                "'\xc3\xa9\\xa0\\u2028\\ud800'");
-    expect_repr(mp_bytes_new("a'\"\xff\0", 5), "b'a\\'\"\\xff\\x00'");
-    expect_repr(mp_bytearray_new("x", 1), "bytearray(b'x')");
+    mpt_expect_new(mp_str_new("plain"), "'plain'");
+    mpt_expect_new(mp_str_new("it's"), "\"it's\"");
+    mpt_expect_new(mp_str_new("'\""), "'\\'\"'");
+    mpt_expect_new(mp_str_new("\\\n\r\t\x01\x7f"), "'\\\\\\n\\r\\t\\x01\\x7f'");
+    mpt_expect_new(mp_str_new("\xc3\xa9\xc2\xa0\xe2\x80\xa8\xed\xa0\x80"),
+                   "'\xc3\xa9\\xa0\\u2028\\ud800'");
+    mpt_expect_new(mp_bytes_new("a'\"\xff\0", 5), "b'a\\'\"\\xff\\x00'");
+    mpt_expect_new(mp_bytearray_new("x", 1), "bytearray(b'x')");
 }
 
 MPT_MAIN(MPT_CASE(test_every_kind_has_python_s_name),

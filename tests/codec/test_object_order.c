@@ -3,21 +3,11 @@
 #include "mpt.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "mp/collection.h"
+#include "object.h"
 
 static const ptrdiff_t none = MP_SLICE_NONE;
-
-/* What Python prints of it; ends it. */
-static void expect(mp_object *object, const char *text) {
-    char *got;
-    assert_non_null(object);
-    MPT_OK(mp_object_repr(object, &got, NULL));
-    assert_string_equal(got, text);
-    free(got);
-    mp_object_free(object);
-}
 
 static mp_object *numbers(int count) {
     mp_object *list = mp_list_new();
@@ -28,7 +18,7 @@ static mp_object *numbers(int count) {
 
 static void expect_slice(ptrdiff_t start, ptrdiff_t stop, ptrdiff_t step, const char *text) {
     mp_object *list = numbers(6);
-    expect(mp_list_slice(list, (mp_slice){start, stop, step}), text);
+    mpt_expect_new(mp_list_slice(list, (mp_slice){start, stop, step}), text);
     mp_object_free(list);
 }
 
@@ -51,10 +41,10 @@ static void test_slices_are_pythons(void **state) {
 static void test_a_slice_of_a_tuple_is_a_tuple(void **state) {
     (void)state;
     mp_object *tuple = mp_object_build("(iii)", 1, 2, 3);
-    expect(mp_list_slice(tuple, (mp_slice){1, none, none}), "(2, 3)");
-    expect(mp_list_copy(tuple), "[1, 2, 3]");
+    mpt_expect_new(mp_list_slice(tuple, (mp_slice){1, none, none}), "(2, 3)");
+    mpt_expect_new(mp_list_copy(tuple), "[1, 2, 3]");
     mp_object *list = mp_list_copy(tuple);
-    expect(mp_tuple_copy(list), "(1, 2, 3)");
+    mpt_expect_new(mp_tuple_copy(list), "(1, 2, 3)");
     mp_object_free(list);
     mp_object_free(tuple);
 }
@@ -64,7 +54,7 @@ static void expect_set(ptrdiff_t start, ptrdiff_t stop, ptrdiff_t step, mp_objec
     mp_object *list = numbers(5);
     MPT_OK(mp_list_set_slice(list, (mp_slice){start, stop, step}, items));
     mp_object_free(items);
-    expect(list, text);
+    mpt_expect_new(list, text);
 }
 
 static void test_slices_are_replaced(void **state) {
@@ -81,13 +71,13 @@ static void test_a_list_replaces_a_part_by_itself(void **state) {
     (void)state;
     mp_object *list = numbers(3);
     MPT_OK(mp_list_set_slice(list, (mp_slice){1, 2, none}, list));
-    expect(list, "[0, 0, 1, 2, 2]");
+    mpt_expect_new(list, "[0, 0, 1, 2, 2]");
 }
 
 static void expect_deleted(ptrdiff_t start, ptrdiff_t stop, ptrdiff_t step, const char *text) {
     mp_object *list = numbers(5);
     MPT_OK(mp_list_delete_slice(list, (mp_slice){start, stop, step}));
-    expect(list, text);
+    mpt_expect_new(list, text);
 }
 
 static void test_slices_are_deleted(void **state) {
@@ -122,12 +112,12 @@ static void test_bad_slices_are_refused(void **state) {
     MPT_OK(mp_slice_indices(two, 3, &first, &step, &count));
     mp_object_free(set);
     mp_object_free(one);
-    expect(list, "[0, 1, 2, 3]");
+    mpt_expect_new(list, "[0, 1, 2, 3]");
 }
 
 static void expect_sorted(mp_object *list, bool reverse, const char *text) {
     MPT_OK(mp_list_sort(list, reverse));
-    expect(list, text);
+    mpt_expect_new(list, text);
 }
 
 static void test_lists_are_sorted(void **state) {
@@ -165,7 +155,7 @@ static void test_what_has_no_order_stays_as_it_was(void **state) {
     MPT_CODE(mp_list_sort(list, false), MP_ETYPE);
     assert_string_equal(mp_error_detail(), "'<' not supported between instances of 'str' and "
                                            "'int'");
-    expect(list, "[3, 'x', 1]");
+    mpt_expect_new(list, "[3, 'x', 1]");
     MPT_CODE(mp_list_sort(set, false), MP_ETYPE);
     MPT_CODE(mp_list_sort(NULL, false), MP_EINVAL);
     mp_object_free(set);

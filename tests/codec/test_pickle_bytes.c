@@ -8,21 +8,14 @@
 #include "codec/pickle.h"
 #include "mp/collection.h"
 #include "mp/pickle.h"
+#include "object.h"
 
 #define BYTES(text) text, sizeof(text) - 1
-
-static void expect_repr(const mp_object *object, const char *expected) {
-    char *text;
-    assert_non_null(object);
-    MPT_OK(mp_object_repr(object, &text, NULL));
-    assert_string_equal(text, expected);
-    free(text);
-}
 
 static void expect_loads(const void *data, size_t size, const char *expected) {
     mp_object *object;
     MPT_OK(mp_object_loads(&object, data, size));
-    expect_repr(object, expected);
+    mpt_expect_repr(object, expected);
     mp_object_free(object);
 }
 
@@ -81,8 +74,8 @@ static void test_parts_of_a_call_can_be_looked_at(void **state) {
     MPT_OK(mp_call_get(call, &form, &callable, &args, &kwargs));
     assert_int_equal(form, MP_CALL_NEWOBJ_EX);
     assert_true(mp_global_is(callable, "m", "D"));
-    expect_repr(kwargs, "{1: 2}");
-    expect_repr(mp_call_get_state(call), "{}");
+    mpt_expect_repr(kwargs, "{1: 2}");
+    mpt_expect_repr(mp_call_get_state(call), "{}");
     static const mp_call_step steps[] = {MP_CALL_SET, MP_CALL_APPEND, MP_CALL_APPEND, MP_CALL_ADD,
                                          MP_CALL_BUILD};
     size_t count = 0;
@@ -91,7 +84,7 @@ static void test_parts_of_a_call_can_be_looked_at(void **state) {
         assert_int_equal(key != NULL, step == MP_CALL_SET);
     }
     assert_int_equal(count, 5);
-    expect_repr(call, "m.D()");
+    mpt_expect_repr(call, "m.D()");
     mp_object_free(call);
 }
 
@@ -107,7 +100,7 @@ static void test_symbols_are_made_and_refused(void **state) {
     assert_null(mp_call_new(MP_CALL_NEWOBJ_EX, mp_object_ref(global), mp_object_build("()"), NULL));
     mp_object *call =
         mp_call_new(MP_CALL_REDUCE, mp_object_ref(global), mp_object_build("(s)", "x"), NULL);
-    expect_repr(call, "ValueError('x')");
+    mpt_expect_repr(call, "ValueError('x')");
     assert_null(mp_call_get_state(call));
     MPT_OK(mp_call_add(call, MP_CALL_BUILD, NULL, mp_dict_new()));
     MPT_CODE(mp_call_add(call, MP_CALL_SET, NULL, mp_dict_new()), MP_EINVAL);

@@ -5,8 +5,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,16 +33,6 @@ static void hold_for_life(void *arg) {
     page->is_taken = 1;
     for (;;)
         pause();
-}
-
-static bool is_asleep(pid_t pid) {
-    char name[64], text[512] = "";
-    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(name, "r");
-    MPT_CHECK(file && fgets(text, sizeof text, file));
-    fclose(file);
-    const char *end = strrchr(text, ')');
-    return end && end[2] == 'S';
 }
 
 static void kill_a_holder(struct page *page) {
@@ -166,7 +154,7 @@ static void test_a_lost_wake_up_costs_less_than_a_second(void **state) {
     pid_t sleeper = mpt_fork(lock_once, page);
     atomic_fetch_and(watched.word, ~mark);
     MPT_UNTIL(atomic_load(watched.word) & mark);
-    MPT_UNTIL(is_asleep(sleeper));
+    MPT_UNTIL(mpt_is_asleep(sleeper));
     atomic_fetch_and(watched.word, ~mark);
     mp__time start = mp__now();
     mp__robust_unlock(&page->mutex);

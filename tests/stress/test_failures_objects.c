@@ -218,25 +218,16 @@ done:
     return code;
 }
 
-#define FAILURES(noun)                                                 \
-    static void test_##noun##_copes_when_libc_fails(void **state) {    \
-        (void)state;                                                   \
-        mpt_fail_each(use_##noun);                                     \
-    }                                                                  \
-    static void test_##noun##_goes_on_when_interrupted(void **state) { \
-        (void)state;                                                   \
-        mpt_interrupt_each(use_##noun);                                \
-    }
-FAILURES(memory)
-FAILURES(lock)
-FAILURES(counters)
-FAILURES(condition)
-FAILURES(values)
-FAILURES(queue)
-FAILURES(batches)
-FAILURES(pipe)
-FAILURES(wait)
-FAILURES(choices)
+MPT_FAILURES(memory)
+MPT_FAILURES(lock)
+MPT_FAILURES(counters)
+MPT_FAILURES(condition)
+MPT_FAILURES(values)
+MPT_FAILURES(queue)
+MPT_FAILURES(batches)
+MPT_FAILURES(pipe)
+MPT_FAILURES(wait)
+MPT_FAILURES(choices)
 
 MPT_PROCESS_MAIN(
     MPT_CASE(test_memory_copes_when_libc_fails), MPT_CASE(test_memory_goes_on_when_interrupted),

@@ -180,19 +180,10 @@ static int use_pool(void) {
     return code;
 }
 
-#define FAILURES(noun)                                                 \
-    static void test_##noun##_copes_when_libc_fails(void **state) {    \
-        (void)state;                                                   \
-        mpt_fail_each(use_##noun);                                     \
-    }                                                                  \
-    static void test_##noun##_goes_on_when_interrupted(void **state) { \
-        (void)state;                                                   \
-        mpt_interrupt_each(use_##noun);                                \
-    }
-FAILURES(process)
-FAILURES(daemon)
-FAILURES(talk)
-FAILURES(pool)
+MPT_FAILURES(process)
+MPT_FAILURES(daemon)
+MPT_FAILURES(talk)
+MPT_FAILURES(pool)
 
 MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_process_copes_when_libc_fails),
                  MPT_EACH_METHOD(test_process_goes_on_when_interrupted),

@@ -6,7 +6,7 @@
  * forked ones and executed ones, too (they find it by the variable MPT_FAILING).
  *
  *     static int use_queue(void) { ... MPT_TRY(mp_queue_new(&queue, NULL, 0)); ... return code; }
- *     static void test_queue_copes_when_libc_fails(void **state) { mpt_fail_each(use_queue); }
+ *     MPT_FAILURES(queue)
  *
  * mpt_fail_each runs the scenario in a new process for each function and n = 1, 2, ... until that
  * call does not come any more. Each time: it ended in time, with 0 or with a negative code and a
@@ -19,6 +19,17 @@ typedef int (*mpt_scenario_fn)(void);
 
 void mpt_fail_each(mpt_scenario_fn scenario);
 void mpt_interrupt_each(mpt_scenario_fn scenario); /* the same with EINTR: it has to succeed */
+
+/* The two cases of a scenario use_<noun>. */
+#define MPT_FAILURES(noun)                                             \
+    static void test_##noun##_copes_when_libc_fails(void **state) {    \
+        (void)state;                                                   \
+        mpt_fail_each(use_##noun);                                     \
+    }                                                                  \
+    static void test_##noun##_goes_on_when_interrupted(void **state) { \
+        (void)state;                                                   \
+        mpt_interrupt_each(use_##noun);                                \
+    }
 
 /* In a scenario with `int code = 0` and a label `done`: the first failure ends it. */
 #define MPT_TRY(call)            \

@@ -85,6 +85,16 @@ void mpt_join_all(const pid_t *pids, unsigned count, const char *file, int line)
     }
 }
 
+bool mpt_is_asleep(pid_t pid) {
+    char name[64], text[512] = "";
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(name, "r");
+    MPT_CHECK(file && fgets(text, sizeof text, file));
+    fclose(file);
+    const char *end = strrchr(text, ')');
+    return end && (end[2] == 'S' || end[2] == 'Z');
+}
+
 struct work {
     void (*body)(void *arg);
     void *arg;

@@ -63,6 +63,9 @@ void mpt_fork_all(pid_t *pids, unsigned count, void (*body)(void *arg), void *ar
 #define MPT_JOIN_ALL(pids, count) mpt_join_all((pids), (count), __FILE__, __LINE__)
 void mpt_join_all(const pid_t *pids, unsigned count, const char *file, int line);
 
+/* Is it asleep, or a zombie? */
+bool mpt_is_asleep(pid_t pid);
+
 /* Run the body in so many threads at once, until all have ended. */
 void mpt_run_threads(unsigned count, void (*body)(void *arg), void *arg);
 
