@@ -34,39 +34,37 @@ static int push_integer(struct mp__unpickler *unpickler, const char *line, const
     return mp__unpickler_push(unpickler, integer);
 }
 
-static size_t trimmed(const char *line, const char *end) {
-    while (end > line && (end[-1] == '\r' || end[-1] == ' '))
-        end--;
-    return (size_t)(end - line);
+/* A line, without the blanks at its end. */
+static int read_number_line(struct mp__unpickler *unpickler, const char **line, const char **end) {
+    int code = mp__unpickler_line(unpickler, line, end);
+    while (code == 0 && *end > *line && ((*end)[-1] == '\r' || (*end)[-1] == ' '))
+        --*end;
+    return code;
 }
 
 int mp__read_int(struct mp__unpickler *unpickler) {
     const char *line, *end;
-    int code = mp__unpickler_line(unpickler, &line, &end);
+    int code = read_number_line(unpickler, &line, &end);
     if (code < 0)
         return code;
-    size_t size = trimmed(line, end);
-    if (size == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1'))
+    if (end - line == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1'))
         return mp__unpickler_push(unpickler, mp_bool_new(line[1] == '1'));
-    return push_integer(unpickler, line, line + size);
+    return push_integer(unpickler, line, end);
 }
 
 int mp__read_long(struct mp__unpickler *unpickler) {
     const char *line, *end;
-    int code = mp__unpickler_line(unpickler, &line, &end);
-    if (code < 0)
-        return code;
-    size_t size = trimmed(line, end);
-    return push_integer(unpickler, line, line + size - (size > 0 && line[size - 1] == 'L'));
+    int code = read_number_line(unpickler, &line, &end);
+    return code < 0 ? code : push_integer(unpickler, line, end - (end > line && end[-1] == 'L'));
 }
 
 int mp__read_float(struct mp__unpickler *unpickler) {
     const char *line, *end;
     double value;
-    int code = mp__unpickler_line(unpickler, &line, &end);
+    int code = read_number_line(unpickler, &line, &end);
     if (code < 0)
         return code;
-    if (mp__double_parse(line, line + trimmed(line, end), &value) < 0)
+    if (mp__double_parse(line, end, &value) < 0)
         return mp__unpickler_refuse(unpickler, "a float that is no number");
     code = mp__unpickler_spend(unpickler, sizeof(struct mp__float));
     return code < 0 ? code : mp__unpickler_push(unpickler, mp_float_new(value));
