@@ -35,7 +35,7 @@ static int push_integer(struct mp__unpickler *unpickler, const char *line, const
 }
 
 /* A line, without the blanks at its end. */
-static int read_number_line(struct mp__unpickler *unpickler, const char **line, const char **end) {
+static int read_trimmed_line(struct mp__unpickler *unpickler, const char **line, const char **end) {
     int code = mp__unpickler_line(unpickler, line, end);
     while (code == 0 && *end > *line && ((*end)[-1] == '\r' || (*end)[-1] == ' '))
         --*end;
@@ -44,7 +44,7 @@ static int read_number_line(struct mp__unpickler *unpickler, const char **line, 
 
 int mp__read_int(struct mp__unpickler *unpickler) {
     const char *line, *end;
-    int code = read_number_line(unpickler, &line, &end);
+    int code = read_trimmed_line(unpickler, &line, &end);
     if (code < 0)
         return code;
     if (end - line == 2 && line[0] == '0' && (line[1] == '0' || line[1] == '1'))
@@ -54,14 +54,14 @@ int mp__read_int(struct mp__unpickler *unpickler) {
 
 int mp__read_long(struct mp__unpickler *unpickler) {
     const char *line, *end;
-    int code = read_number_line(unpickler, &line, &end);
+    int code = read_trimmed_line(unpickler, &line, &end);
     return code < 0 ? code : push_integer(unpickler, line, end - (end > line && end[-1] == 'L'));
 }
 
 int mp__read_float(struct mp__unpickler *unpickler) {
     const char *line, *end;
     double value;
-    int code = read_number_line(unpickler, &line, &end);
+    int code = read_trimmed_line(unpickler, &line, &end);
     if (code < 0)
         return code;
     if (mp__double_parse(line, end, &value) < 0)
@@ -115,10 +115,9 @@ static int string_escape(const char **at, const char *end) {
 /* Python 2's str, which Python 3 takes for ASCII. */
 int mp__read_string(struct mp__unpickler *unpickler) {
     const char *line, *end;
-    int code = mp__unpickler_line(unpickler, &line, &end);
+    int code = read_trimmed_line(unpickler, &line, &end);
     if (code < 0)
         return code;
-    end = line + trimmed(line, end);
     if (end - line < 2 || *line != end[-1] || (*line != '"' && *line != '\''))
         return mp__unpickler_refuse(unpickler, "a string without quotes");
     struct mp__buffer text = {0};
@@ -258,10 +257,10 @@ int mp__read_persid(struct mp__unpickler *unpickler) {
 
 static int read_number(struct mp__unpickler *unpickler, size_t *number) {
     const char *line, *end;
-    int code = mp__unpickler_line(unpickler, &line, &end);
+    int code = read_trimmed_line(unpickler, &line, &end);
     if (code < 0)
         return code;
-    size_t size = trimmed(line, end), value = 0;
+    size_t size = (size_t)(end - line), value = 0;
     if (size == 0 || size > 12)
         return mp__unpickler_refuse(unpickler, "a memo number of %zu digits", size);
     for (size_t i = 0; i < size; i++) {
