@@ -10,6 +10,11 @@
  * one write(2), so that those of several processes do not mix. The process's name is cut to 63
  * bytes, a line to 2000.
  *
+ * The handler may call the library, but must not wait for what the program holds when it calls it.
+ * It is called while the library holds nothing: of what happens under a lock, as when a dead
+ * process's things are given back, it hears a little later, and of the first lines only when there
+ * are many; standard error has all of them at once.
+ *
  *     who may call what at once
  *     everything             any thread, also in a child made by fork; the handler is called by
  *                            several threads at once

@@ -16,6 +16,7 @@
 #define NAME_WORDS 8
 #define NAME_BYTES (NAME_WORDS * sizeof(uint64_t))
 #define LINE_BYTES 2000
+#define KEPT_COUNT 16
 
 struct handler {
     mp_log_fn function;       /* never NULL */
@@ -23,10 +24,21 @@ struct handler {
     struct handler *previous; /* set before; kept, as another thread may still be in it */
 };
 
+/* A line for the handler. Who changes `state` from KEPT_FREE or KEPT_FULL to KEPT_BUSY has it. */
+struct kept {
+    _Atomic uint64_t state; /* pid << 2 | one of those below; a forked child sees its parent's */
+    int level;
+    char text[300]; /* cut */
+};
+
+enum { KEPT_FREE, KEPT_BUSY, KEPT_FULL };
+
 _Atomic uint32_t mp__log_state;
 static _Atomic(struct handler *) last_handler;  /* NULL: there never was one */
 static _Atomic uint64_t name_words[NAME_WORDS]; /* text, 0-terminated; all zero: not set */
 static _Thread_local bool is_logging;
+static struct kept kept_lines[KEPT_COUNT];
+static _Atomic uint32_t kept_next; /* the place that the next one tries first */
 
 /* A word at a time: who reads meanwhile may see a mixture of two names, but never runs past it. */
 void mp__log_set_name(const char *name) {
@@ -119,8 +131,9 @@ static void print_level(char *out, size_t size, int level) {
             snprintf(out, size, "%s", names[i].name);
 }
 
-static void print_line(int level, const char *name, const char *text) {
-    char line[LINE_BYTES], level_name[32];
+static void print_line(int level, const char *text) {
+    char line[LINE_BYTES], level_name[32], name[NAME_BYTES];
+    copy_name(name);
     print_level(level_name, sizeof level_name, level);
     int length = snprintf(line, sizeof line, "[%s/%s] %s\n", level_name, name, text);
     if (length >= LINE_BYTES) {
@@ -131,28 +144,93 @@ static void print_line(int level, const char *name, const char *text) {
         ;
 }
 
-static void say(uint32_t state, int level, const char *text) {
+static void call_handler(int level, const char *text) {
     char name[NAME_BYTES];
     copy_name(name);
-    if (state & MP__LOG_STDERR)
-        print_line(level, name, text);
     struct handler *handler = atomic_load(&last_handler);
-    if (state & MP__LOG_HANDLER)
-        handler->function(level, name, text, handler->user);
+    handler->function(level, name, text, handler->user);
 }
 
-void mp_log(int level, const char *format, ...) {
+static uint64_t kept_state(unsigned state) {
+    return (uint64_t)getpid() << 2 | state;
+}
+
+/* A place that is free here, or was another process's: from before we were forked. */
+static bool take_place(struct kept *kept) {
+    uint64_t state = atomic_load(&kept->state);
+    if (state >> 2 == (uint64_t)getpid() && (state & 3) != KEPT_FREE)
+        return false;
+    return atomic_compare_exchange_strong(&kept->state, &state, kept_state(KEPT_BUSY));
+}
+
+static void keep(int level, const char *text) {
+    uint32_t first = atomic_fetch_add(&kept_next, 1);
+    for (uint32_t i = 0; i < KEPT_COUNT; i++) {
+        struct kept *kept = &kept_lines[(first + i) % KEPT_COUNT];
+        if (!take_place(kept))
+            continue;
+        kept->level = level;
+        snprintf(kept->text, sizeof kept->text, "%s", text);
+        atomic_store(&kept->state, kept_state(KEPT_FULL));
+        return;
+    }
+}
+
+static void give_kept(void) {
+    uint32_t first = atomic_load(&kept_next);
+    for (uint32_t i = 0; i < KEPT_COUNT; i++) {
+        struct kept *kept = &kept_lines[(first + i) % KEPT_COUNT];
+        uint64_t full = kept_state(KEPT_FULL);
+        if (!atomic_compare_exchange_strong(&kept->state, &full, kept_state(KEPT_BUSY)))
+            continue;
+        call_handler(kept->level, kept->text);
+        atomic_store(&kept->state, kept_state(KEPT_FREE));
+    }
+}
+
+void mp__log_give_kept(void) {
+    if (is_logging || !(atomic_load(&mp__log_state) & MP__LOG_HANDLER))
+        return;
+    int error = errno;
+    is_logging = true;
+    give_kept();
+    is_logging = false;
+    errno = error;
+}
+
+/* The handler is told at once or later. */
+static void log_line(int level, const char *format, va_list arguments,
+                     void (*tell_handler)(int level, const char *text)) {
     uint32_t state = atomic_load(&mp__log_state);
     if (state < MP__LOG_STDERR || level < level_of(state) || level < 1 || !format || is_logging)
         return;
     int error = errno;
     char text[LINE_BYTES];
-    va_list arguments;
     is_logging = true;
-    va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    say(state, level, text);
+    if (state & MP__LOG_STDERR)
+        print_line(level, text);
+    if (state & MP__LOG_HANDLER)
+        tell_handler(level, text);
     is_logging = false;
     errno = error;
+}
+
+void mp__log_keep(int level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    log_line(level, format, arguments, keep);
+    va_end(arguments);
+}
+
+static void tell_all(int level, const char *text) {
+    give_kept();
+    call_handler(level, text);
+}
+
+void mp_log(int level, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    log_line(level, format, arguments, tell_all);
+    va_end(arguments);
 }

@@ -24,6 +24,23 @@ static inline bool mp__log_is_heard(void) {
             mp_log(level, __VA_ARGS__);              \
     } while (0)
 
+/* The same with a lock of the library held, or in what others wait for: standard error gets the line
+ * at once, the handler when the next line is logged without, or at mp__log_catch_up. The last few
+ * lines are kept for it. */
+#define mp__log_held(level, ...)                     \
+    do {                                             \
+        if (__builtin_expect(mp__log_is_heard(), 0)) \
+            mp__log_keep(level, __VA_ARGS__);        \
+    } while (0)
+__attribute__((format(printf, 2, 3))) void mp__log_keep(int level, const char *format, ...);
+
+/* Where no lock is held: give the handler the lines that were kept. */
+void mp__log_give_kept(void);
+static inline void mp__log_catch_up(void) {
+    if (__builtin_expect(mp__log_is_heard(), 0))
+        mp__log_give_kept();
+}
+
 /* This process's name in lines, copied; until set "MainProcess". */
 void mp__log_set_name(const char *name);
 

@@ -7,6 +7,7 @@
 #include "chan/channel.h"
 #include "chan/record.h"
 #include "os/futex.h"
+#include "reg/recover.h"
 #include "shm/heap.h"
 
 void mp__record_publish_blocks(struct segment_shared *segment, uint64_t from, uint64_t to) {
@@ -35,7 +36,11 @@ static void recover_tail(void *object, uint32_t dead_thread) {
         if (spare & MP__SPARE_READY)
             mp__heap_publish((void *)(spare & ~MP__SPARE_READY));
         uint64_t position = atomic_load(&tail->next_position);
-        if (position > atomic_load(&tail->position)) {
+        bool is_finished = position > atomic_load(&tail->position);
+        mp__recover_note("channel", channel,
+                         is_finished ? "it died putting; what it put is there"
+                                     : "it died putting; a message not all there is discarded");
+        if (is_finished) {
             mp__record_publish_blocks(segment, mp__side_at(tail), position);
             atomic_store(&tail->load, atomic_load(&tail->next_load));
             atomic_store(&tail->position, position);
@@ -76,6 +81,7 @@ static void recover_head(void *object, uint32_t dead_thread) {
             atomic_store(&channel->spare, spare | MP__SPARE_READY);
             MP__POINT("channel.recover.spare_kept");
         }
+        mp__recover_note("channel", channel, "it died getting; what it has not got is there");
         undo_get(head, segment);
     }
     mp__guard_recover(&head->guard, dead_thread, false);

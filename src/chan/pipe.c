@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "chan/connection.h"
 #include "chan/local.h"
@@ -74,6 +75,7 @@ int mp_pipe_new(mp_connection **first, mp_connection **second, mp_context *conte
         goto fail;
     mp__heap_publish(pipe);
     MP__POINT("pipe.new.published");
+    mp__log_held(MP_LOG_DEBUG, "created pipe with handle %p", (void *)pipe);
     *first = (mp_connection *)&pipe->first;
     *second = (mp_connection *)&pipe->second;
     return 0;
@@ -250,6 +252,7 @@ void mp_connection_free(mp_connection *connection) {
     for (uint32_t i = 0; i < pipe->channel_count; i++)
         mp__channel_end(&pipe->channels[i]);
     mp__heap_free(pipe);
+    mp__log_held(MP_LOG_DEBUG, "freed pipe with handle %p", (void *)pipe);
 }
 
 bool mp_connection_closed(const mp_connection *connection) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "chan/local.h"
 #include "chan/transfer.h"
@@ -27,6 +28,7 @@ static int make_queue(mp_queue **out, const struct mp_queue_options *options, co
     atomic_store(&queue->kind, MP__KIND_QUEUE);
     mp__heap_publish(queue);
     MP__POINT("queue.new.published");
+    mp__log_held(MP_LOG_DEBUG, "created queue with handle %p", (void *)queue);
     *out = (mp_queue *)queue;
     return 0;
 }
@@ -100,6 +102,7 @@ void mp_queue_free(mp_queue *queue) {
     mp__channel_end(&shared->channel);
     mp__lease_free_all(shared);
     mp__heap_free(shared);
+    mp__log_held(MP_LOG_DEBUG, "freed queue with handle %p", (void *)queue);
 }
 
 static bool is_closed(const struct queue_shared *queue) {

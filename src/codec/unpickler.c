@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "codec/equal.h"
 #include "codec/instructions.h"
 #include "codec/pickle.h"
@@ -246,8 +247,13 @@ int mp__pickle_read(mp_object **out, const void *data, size_t size, const mp_loa
     mp__key_budget_end();
     mp_object *result = code == MP__STOPPED ? unpickler.stack[--unpickler.top] : NULL;
     finish(&unpickler);
-    if (!result)
-        return unpickler.is_short ? MP_EEOF : code;
+    if (!result && unpickler.is_short)
+        return MP_EEOF;
+    if (!result) {
+        mp__log_held(MP_LOG_DEBUG, "a pickle of %zu bytes was refused behind byte %zu: %s", size,
+                     (size_t)(unpickler.at - unpickler.begin), mp_error_detail());
+        return code;
+    }
     *out = result;
     if (used)
         *used = (size_t)(unpickler.at - unpickler.begin);
@@ -259,7 +265,10 @@ int mp_object_loads_limited(mp_object **out, const void *data, size_t size,
     if (!out || (!data && size > 0))
         return mp__fail(MP_EINVAL, "mp_object_loads: an argument is NULL");
     int code = mp__pickle_read(out, size > 0 ? data : "", size, limits, NULL);
-    return code == MP_EEOF ? MP_EPROTO : code;
+    if (code != MP_EEOF)
+        return code;
+    mp__log_held(MP_LOG_DEBUG, "a pickle of %zu bytes was refused: it goes on", size);
+    return MP_EPROTO;
 }
 
 int mp_object_loads(mp_object **out, const void *data, size_t size) {

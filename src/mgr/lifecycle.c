@@ -196,8 +196,10 @@ static void end_process(struct mp_manager *manager, double patience) {
         return;
     if (mp_process_pid(process) > 0 && mp_process_join(process, patience) == MP_ETIMEDOUT) {
         mp__log(MP_LOG_INFO, "manager still alive");
+        mp__log(MP_LOG_INFO, "trying to `terminate()` manager process");
         (void)mp_process_terminate(process);
         if (mp_process_join(process, GRACE_SECONDS) == MP_ETIMEDOUT) {
+            mp__log(MP_LOG_INFO, "manager still alive after terminate");
             (void)mp_process_kill(process);
             (void)mp_process_join(process, MP_FOREVER);
         }
@@ -345,6 +347,7 @@ int mp_manager_shutdown(mp_manager *manager) {
         return mp__fail(MP_ESTATE, "mp_manager_shutdown: this manager has started no server");
     if (state == MP__MANAGER_STARTED) {
         unlist_manager(manager);
+        mp__log(MP_LOG_INFO, "sending shutdown message to manager");
         end_process(manager, ask_to_end(manager) == 0 ? manager->options.shutdown_timeout : 0);
         remove_socket(manager);
     }

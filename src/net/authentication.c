@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "mp/listener.h"
 #include "net/digest.h"
 #include "os/clock.h"
@@ -95,11 +96,9 @@ static bool is_right(const struct exchange *exchange, const uint8_t *message, si
     return answer_size == prefix + length && mp__digest_equal(answer + prefix, expected, length);
 }
 
-int mp_connection_deliver_challenge(mp_connection *connection, const void *key, size_t size,
-                                    double timeout) {
-    struct exchange exchange = {connection, key, size, 0, "mp_connection_deliver_challenge"};
+static int deliver(struct exchange *exchange, double timeout) {
     uint8_t answer[MESSAGE_MAX], challenge[CHALLENGE_BYTES + PREFIX_MAX + RANDOM_BYTES];
-    int code = begin_exchange(&exchange, timeout);
+    int code = begin_exchange(exchange, timeout);
     if (code < 0)
         return code;
     memcpy(challenge, challenge_word, CHALLENGE_BYTES);
@@ -107,17 +106,31 @@ int mp_connection_deliver_challenge(mp_connection *connection, const void *key, 
     memcpy(message, "{sha256}", PREFIX_MAX);
     code = mp__random_bytes(message + PREFIX_MAX, RANDOM_BYTES);
     if (code < 0)
-        return mp__fail(code, "%s: no random bytes", exchange.name);
-    code = tell(&exchange, challenge, sizeof challenge);
+        return mp__fail(code, "%s: no random bytes", exchange->name);
+    code = tell(exchange, challenge, sizeof challenge);
     if (code == 0)
-        code = hear(&exchange, answer);
+        code = hear(exchange, answer);
     if (code < 0)
         return code;
-    if (is_right(&exchange, message, PREFIX_MAX + RANDOM_BYTES, answer, (size_t)code))
-        return tell(&exchange, welcome_word, WELCOME_BYTES);
-    (void)tell(&exchange, failure_word, sizeof failure_word - 1);
+    if (is_right(exchange, message, PREFIX_MAX + RANDOM_BYTES, answer, (size_t)code))
+        return tell(exchange, welcome_word, WELCOME_BYTES);
+    (void)tell(exchange, failure_word, sizeof failure_word - 1);
     return mp__fail(MP_EAUTH, "%s: the other end's proof is wrong: it has another key",
-                    exchange.name);
+                    exchange->name);
+}
+
+static int log_outcome(int code, const char *proof) {
+    if (code == 0)
+        mp__log_held(MP_LOG_DEBUG, "%s was accepted", proof);
+    else
+        mp__log_held(MP_LOG_DEBUG, "%s was not accepted: %s", proof, mp_error_detail());
+    return code;
+}
+
+int mp_connection_deliver_challenge(mp_connection *connection, const void *key, size_t size,
+                                    double timeout) {
+    struct exchange exchange = {connection, key, size, 0, "mp_connection_deliver_challenge"};
+    return log_outcome(deliver(&exchange, timeout), "the other end's proof of the key");
 }
 
 /* The answer to M: how many bytes; MP_EAUTH. */
@@ -136,27 +149,31 @@ static int make_answer(const struct exchange *exchange, const uint8_t *message, 
     return (int)(prefix + mp__digest_size(form->kind));
 }
 
-int mp_connection_answer_challenge(mp_connection *connection, const void *key, size_t size,
-                                   double timeout) {
-    struct exchange exchange = {connection, key, size, 0, "mp_connection_answer_challenge"};
-    uint8_t heard[MESSAGE_MAX], answer[PREFIX_MAX + MP__DIGEST_MAX];
-    int code = begin_exchange(&exchange, timeout);
+static int answer(struct exchange *exchange, double timeout) {
+    uint8_t heard[MESSAGE_MAX], proof[PREFIX_MAX + MP__DIGEST_MAX];
+    int code = begin_exchange(exchange, timeout);
     if (code == 0)
-        code = hear(&exchange, heard);
+        code = hear(exchange, heard);
     if (code < 0)
         return code;
     if (code < CHALLENGE_BYTES || memcmp(heard, challenge_word, CHALLENGE_BYTES) != 0)
         return mp__fail(MP_EAUTH, "%s: the other end sends no challenge: it wants no key",
-                        exchange.name);
-    code = make_answer(&exchange, heard + CHALLENGE_BYTES, (size_t)code - CHALLENGE_BYTES, answer);
+                        exchange->name);
+    code = make_answer(exchange, heard + CHALLENGE_BYTES, (size_t)code - CHALLENGE_BYTES, proof);
     if (code > 0)
-        code = tell(&exchange, answer, (size_t)code);
+        code = tell(exchange, proof, (size_t)code);
     if (code == 0)
-        code = hear(&exchange, heard);
+        code = hear(exchange, heard);
     if (code < 0)
         return code;
     if (code == WELCOME_BYTES && memcmp(heard, welcome_word, WELCOME_BYTES) == 0)
         return 0;
     return mp__fail(MP_EAUTH, "%s: our proof was refused: the other end has another key",
-                    exchange.name);
+                    exchange->name);
+}
+
+int mp_connection_answer_challenge(mp_connection *connection, const void *key, size_t size,
+                                   double timeout) {
+    struct exchange exchange = {connection, key, size, 0, "mp_connection_answer_challenge"};
+    return log_outcome(answer(&exchange, timeout), "our proof of the key");
 }

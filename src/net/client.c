@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "chan/stream.h"
 #include "mp/listener.h"
 #include "net/connect.h"
@@ -132,6 +133,7 @@ int mp_client_connect(mp_connection **out, const char *address, const void *auth
         mp_connection_free(connection);
         return code;
     }
+    mp__log_held(MP_LOG_DEBUG, "made connection to '%s'", address);
     *out = connection;
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "chan/stream.h"
 #include "net/connect.h"
 #include "net/socket_file.h"
@@ -153,6 +154,7 @@ int mp_listener_new(mp_listener **out, const char *address, const mp_listener_op
         mp_listener_close(listener);
         return code;
     }
+    mp__log_held(MP_LOG_SUBDEBUG, "listener created with address='%s'", listener->address);
     *out = listener;
     return 0;
 }
@@ -169,6 +171,8 @@ static void remove_files(struct mp_listener *listener) {
 void mp_listener_close(mp_listener *listener) {
     if (!listener)
         return;
+    if (listener->socket >= 0)
+        mp__log_held(MP_LOG_SUBDEBUG, "closing listener with address='%s'", listener->address);
     remove_files(listener);
     mp__descriptor_close(listener->socket);
     if (listener->key)
@@ -244,6 +248,7 @@ int mp_listener_accept(mp_listener *listener, mp_connection **out, double timeou
     }
     mp__address_write(&client, listener->last_accepted, sizeof listener->last_accepted);
     listener->has_accepted = true;
+    mp__log_held(MP_LOG_DEBUG, "accepted connection from '%s'", listener->last_accepted);
     *out = connection;
     return 0;
 }

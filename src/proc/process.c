@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
@@ -322,7 +323,9 @@ int mp_process_join(mp_process *process, double timeout) {
     struct process_shared *shared = mp__process_of(process);
     if (atomic_load(&shared->phase) == MP__PROCESS_ENDED)
         return 0;
-    return mp__children_join(shared->child, deadline);
+    code = mp__children_join(shared->child, deadline);
+    mp__log_catch_up(); /* what it left was recovered */
+    return code;
 }
 
 /* To our parent: not ours to signal, as in Python. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "mp/pickle.h"
 #include "python/shape.h"
 
@@ -45,6 +46,7 @@ int mp__semlock_open(mp_python_lock **out, const mp_object *object) {
     }
     lock->is_recursive = kind == KIND_RECURSIVE;
     lock->maximum = maximum;
+    mp__log(MP_LOG_DEBUG, "recreated blocker with handle %lld", handle);
     *out = lock;
     return 0;
 }

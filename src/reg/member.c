@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/child.h"
 #include "reg/recover.h"
@@ -233,6 +234,11 @@ static mp__member_ref join_family(void) {
     return ref != 0 ? ref : fail_full();
 }
 
+static void log_entrance(mp__member_ref ref) {
+    mp__log_held(MP_LOG_SUBDEBUG, "process %d is member %u of its family", (int)getpid(),
+                 mp__member_index(ref));
+}
+
 mp__member_ref mp__member_self(void) {
     mp__member_ref ref = atomic_load_explicit(&here.self, memory_order_acquire);
     if (ref != 0)
@@ -243,9 +249,12 @@ mp__member_ref mp__member_self(void) {
     }
     pthread_mutex_lock(&here.mutex);
     ref = atomic_load(&here.self);
-    if (ref == 0)
+    bool is_new = ref == 0;
+    if (is_new)
         ref = join_family();
     pthread_mutex_unlock(&here.mutex);
+    if (is_new && ref != 0)
+        log_entrance(ref);
     return ref;
 }
 
@@ -282,6 +291,8 @@ int mp__member_enter(mp__member_ref reserved) {
     if (code == 0)
         code = enter_slot(reserved);
     pthread_mutex_unlock(&here.mutex);
+    if (code == 0)
+        log_entrance(reserved);
     return code;
 }
 
@@ -398,6 +409,7 @@ void mp__member_leave(void) {
     MP__POINT("member.leave.record");
     free_own_slot(self);
     mp__robust_unlock(&mp__registry->recover);
+    mp__log_held(MP_LOG_SUBDEBUG, "process %d has left its family", (int)getpid());
 }
 
 /* The child's one thread is not the parent's: it forgets who it was and joins by itself when it has

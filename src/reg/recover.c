@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "base/point.h"
 #include "mp/base.h"
 #include "reg/holding.h"
@@ -15,7 +16,17 @@
 #include "reg/sleep.h"
 #include "shm/heap.h"
 
-static _Thread_local mp__member_ref dying; /* whom this thread is recovering; 0 nobody */
+#define NOTES_MAX 8
+
+struct note {
+    const char *what;   /* "lock" */
+    const void *object; /* which */
+    const char *fate;   /* what was done with it */
+};
+
+static _Thread_local mp__member_ref dying;         /* whom this thread is recovering; 0 nobody */
+static _Thread_local struct note notes[NOTES_MAX]; /* what it has given back */
+static _Thread_local unsigned note_count;          /* maybe more than there is room for */
 
 bool mp__recover_is_running(void) {
     return dying != 0;
@@ -23,6 +34,21 @@ bool mp__recover_is_running(void) {
 
 void mp__recover_forked(void) {
     dying = 0;
+}
+
+void mp__recover_note(const char *what, const void *object, const char *fate) {
+    if (note_count < NOTES_MAX)
+        notes[note_count] = (struct note){what, object, fate};
+    note_count++;
+}
+
+/* Nobody waits any more. */
+static void log_recovery(pid_t pid) {
+    mp__log_held(MP_LOG_DEBUG, "process %d has died: what it held was given back", (int)pid);
+    for (unsigned i = 0; i < note_count && i < NOTES_MAX; i++)
+        mp__log_held(MP_LOG_DEBUG, "... %s %p: %s", notes[i].what, notes[i].object, notes[i].fate);
+    if (note_count > NOTES_MAX)
+        mp__log_held(MP_LOG_DEBUG, "... and %u more", note_count - NOTES_MAX);
 }
 
 static bool is_dead_thread(uint32_t thread) {
@@ -64,14 +90,18 @@ static bool is_gone(mp__member_ref ref) {
 static bool recover_locked(mp__member_ref ref) {
     bool is_dead = !mp__member_is_alive(ref);
     bool is_ours = is_dead && !is_gone(ref) && !mp__member_give_up(ref);
+    pid_t pid = mp__member_pid(ref);
     dying = ref;
+    note_count = 0;
     if (is_ours)
         recover_running(ref);
     dying = 0;
     MP__POINT("recover.member.done");
     mp__robust_unlock(&mp__registry->recover);
-    if (is_ours)
+    if (is_ours) {
         mp__sleep_tell_death();
+        log_recovery(pid);
+    }
     return is_dead;
 }
 

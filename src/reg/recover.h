@@ -23,6 +23,9 @@ void mp__recover_all(void); /* look at every slot; costs a little for each livin
  * it to whoever is at it already. */
 void mp__recover_look_round(void);
 
+/* For recover functions: have it logged when the recovery is over. Both texts are constants. */
+void mp__recover_note(const char *what, const void *object, const char *fate);
+
 /* Call `enter` while nobody is recovered, unless that member is dead: for who begins to work in its
  * blocks, and says in `enter` where its recovery finds and ends him. false: dead, not called. */
 bool mp__recover_shut_out(mp__member_ref ref, void (*enter)(void *arg), void *arg);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "os/descriptor.h"
 #include "os/named_memory.h"
 #include "os/random.h"
@@ -98,11 +99,14 @@ int mp_shared_memory_open(mp_shared_memory **out, const char *name, size_t size,
         return mp__fail(-ENOMEM, "mp_shared_memory_open");
     snprintf(memory->name, room, "/%s", name ? name : "");
     code = flags & MP_CREATE ? create(memory, name != NULL, size) : attach(memory);
-    if (code < 0)
+    if (code < 0) {
         free(memory);
-    else
-        *out = memory;
-    return code;
+        return code;
+    }
+    mp__log_held(MP_LOG_DEBUG, "%s shared memory '%s' of %zu bytes",
+                 flags & MP_CREATE ? "created" : "attached to", memory->name + 1, memory->size);
+    *out = memory;
+    return 0;
 }
 
 void *mp_shared_memory_buf(mp_shared_memory *memory) {
@@ -130,6 +134,8 @@ int mp_shared_memory_unlink(mp_shared_memory *memory) {
     if (!memory)
         return mp__fail(MP_EINVAL, "mp_shared_memory_unlink: memory is NULL");
     int code = mp__named_memory_unlink(memory->name);
+    if (code == 0)
+        mp__log_held(MP_LOG_DEBUG, "unlinked shared memory '%s'", memory->name + 1);
     return code < 0 ? mp__fail(code, "mp_shared_memory_unlink: '%s'", memory->name + 1) : 0;
 }
 

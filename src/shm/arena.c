@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "os/descriptor.h"
 #include "os/memory.h"
 #include "shm/unit.h"
@@ -165,8 +166,11 @@ int mp__arena_open(void) {
     if (current())
         return 0;
     lock_open();
+    bool is_new = !current();
     int code = open_locked();
     unlock_open();
+    if (code == 0 && is_new)
+        mp__log_held(MP_LOG_INFO, "allocating a new mmap of length %" PRIu64, arena_size);
     return code;
 }
 

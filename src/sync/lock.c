@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/recover.h"
@@ -35,6 +36,7 @@ static int make_lock(mp_lock **out, const mp_lock_options *options, const char *
         memcpy(lock->name, options->name, strnlen(options->name, sizeof lock->name - 1));
     MP__POINT("lock.new.filled");
     mp__heap_publish(lock);
+    mp__log_held(MP_LOG_DEBUG, "created semlock with handle %p", (void *)lock);
     *out = lock;
     return 0;
 }
@@ -84,8 +86,11 @@ static int wait_for_lock(struct lock_shared *lock, struct thread_shared *self, d
                    : code;
     }
     begin_depth(lock);
-    if (code == MP_EOWNERDEAD)
+    if (code == MP_EOWNERDEAD) {
+        mp__log_held(MP_LOG_DEBUG, "lock %p: taken over from a dead owner", (void *)lock);
         mp__fail(code, "mp_lock_acquire: the lock is held now, but its last owner died holding it");
+    }
+    mp__log_catch_up();
     return code;
 }
 
@@ -213,7 +218,10 @@ int mp__lock_check(const struct lock_shared *lock) {
  * wake-up too many. */
 static void recover_lock(void *object, uint32_t dead_thread) {
     struct lock_shared *lock = object;
-    if (mp__kind_is(lock, MP__KIND_LOCK))
-        mp__guard_recover(&lock->guard, dead_thread, true);
+    if (!mp__kind_is(lock, MP__KIND_LOCK))
+        return;
+    if (mp__guard_owner(&lock->guard) == dead_thread)
+        mp__recover_note("lock", lock, "who takes it next is told that its owner has died");
+    mp__guard_recover(&lock->guard, dead_thread, true);
 }
 MP__RECOVER(MP__HOLDING_LOCK, recover_lock)

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/point.h"
 #include "os/futex.h"
 #include "reg/blocked.h"
@@ -38,6 +39,7 @@ static int make_semaphore(mp_semaphore **out, unsigned value, uint32_t most, con
     atomic_store(&semaphore->kind, MP__KIND_SEMAPHORE);
     MP__POINT("semaphore.new.filled");
     mp__heap_publish(semaphore);
+    mp__log_held(MP_LOG_DEBUG, "created semlock with handle %p", (void *)semaphore);
     *out = semaphore;
     return 0;
 }

@@ -139,6 +139,67 @@ static void test_a_handler_gets_the_parts(void **state) {
     assert_int_equal(other.count, 1);
 }
 
+struct collected {
+    char text[2000]; /* lines */
+};
+
+static void collect(int level, const char *process_name, const char *text, void *user) {
+    struct collected *collected = user;
+    (void)level, (void)process_name;
+    strncat(collected->text, text, sizeof collected->text - strlen(collected->text) - 2);
+    strcat(collected->text, "\n");
+}
+
+static void test_a_handler_gets_a_line_from_under_a_lock_later(void **state) {
+    (void)state;
+    struct collected collected = {""};
+    struct captured captured;
+    begin_capture(&captured);
+    MPT_OK(mp_log_set_handler(collect, &collected));
+    MPT_OK(mp_log_to_stderr(MP_LOG_DEBUG));
+    mp__log_held(MP_LOG_DEBUG, "first");
+    mp__log_held(MP_LOG_SUBDEBUG, "below");
+    assert_string_equal(end_capture(&captured), "[DEBUG/MainProcess] first\n");
+    assert_string_equal(collected.text, "");
+    mp_log(MP_LOG_DEBUG, "second");
+    mp__log_held(MP_LOG_DEBUG, "third");
+    assert_string_equal(collected.text, "first\nsecond\n");
+    mp__log_catch_up();
+    mp__log_catch_up();
+    assert_string_equal(collected.text, "first\nsecond\nthird\n");
+}
+
+static void expect_no_kept(void *collected) {
+    mp__log_catch_up();
+    MPT_CHECK(((struct collected *)collected)->text[0] == 0);
+    for (int i = 0; i < 16; i++)
+        mp__log_held(MP_LOG_DEBUG, "mine");
+    mp__log_catch_up();
+    MPT_CHECK(strlen(((struct collected *)collected)->text) == 16 * 5);
+}
+
+static void test_a_forked_child_leaves_its_parent_s_lines(void **state) {
+    (void)state;
+    struct collected collected = {""};
+    MPT_OK(mp_log_set_level(MP_LOG_DEBUG));
+    MPT_OK(mp_log_set_handler(collect, &collected));
+    mp__log_held(MP_LOG_DEBUG, "the parent's");
+    assert_int_equal(mpt_join(mpt_fork(expect_no_kept, &collected)), 0);
+    mp__log_catch_up();
+    assert_string_equal(collected.text, "the parent's\n");
+}
+
+static void test_the_first_lines_are_kept(void **state) {
+    (void)state;
+    struct collected collected = {""};
+    MPT_OK(mp_log_set_level(MP_LOG_DEBUG));
+    MPT_OK(mp_log_set_handler(collect, &collected));
+    for (int i = 0; i < 20; i++)
+        mp__log_held(MP_LOG_DEBUG, "%c", 'a' + i);
+    mp__log_catch_up();
+    assert_int_equal(strlen(collected.text), 2 * 16);
+}
+
 static void test_an_heir_has_level_and_stderr_but_no_handler(void **state) {
     (void)state;
     struct captured captured;
@@ -179,5 +240,8 @@ static void test_lines_of_threads_do_not_mix(void **state) {
 MPT_MAIN(MPT_CASE(test_nothing_is_printed_unless_asked_for), MPT_CASE(test_lines_are_python_s),
          MPT_CASE(test_lines_below_the_level_are_dropped), MPT_CASE(test_a_level_has_limits),
          MPT_CASE(test_long_lines_and_names_are_cut), MPT_CASE(test_a_handler_gets_the_parts),
+         MPT_CASE(test_a_handler_gets_a_line_from_under_a_lock_later),
+         MPT_CASE(test_a_forked_child_leaves_its_parent_s_lines),
+         MPT_CASE(test_the_first_lines_are_kept),
          MPT_CASE(test_an_heir_has_level_and_stderr_but_no_handler),
          MPT_CASE(test_lines_of_threads_do_not_mix))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "mp/log.h"
+#include "mp/shared.h"
 #include "process.h"
 
 static int say_name(void *arg, size_t arg_size) {
@@ -41,6 +42,7 @@ static void run_child(char *out, size_t capacity) {
 static void test_a_child_logs_what_python_s_does(void **state) {
     (void)state;
     char text[2000];
+    mp_shared_free(mp_shared_alloc(1)); /* which allocates all shared memory */
     MPT_OK(mp_log_to_stderr(MP_LOG_DEBUG));
     run_child(text, sizeof text);
     assert_string_equal(text, "[INFO/Alice] child process calling self.run()\n"
