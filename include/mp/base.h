@@ -5,10 +5,21 @@
  *     if (code < 0)
  *         fprintf(stderr, "%s: %s\n", mp_error_name(code), mp_error_detail());
  *
+ * A family is a first process and all that libmp, or a bare fork(), makes from it. Its processes
+ * have one memory in common, at the same address in each: the arena. A lock, a queue or a value
+ * lies there, so that its pointer is good in every process of the family; give it to a child in its
+ * argument. Data of your own gets there by mp_shared_alloc (mp/shared.h). The arena goes with the
+ * family's last process, whatever was not freed.
+ *
  * Conventions of all headers. An `int` function returns 0 or a count, and a negative code on
  * failure: one of the table below or -errno of the system call that failed. Outputs are written
- * only on success; on failure nothing has changed. What is made goes out through the first
- * argument. `mp_error_detail()` holds one sentence on this thread's last failure.
+ * only on success, and on failure nothing has changed, where a function does not say otherwise.
+ * What is made goes out through the first argument. `mp_error_detail()` holds one sentence on this
+ * thread's last failure. No failure is printed, and none ends the process.
+ *
+ * Two codes are meant also where they are not listed. MP_EINVAL: NULL for an object or an output
+ * that is wanted; in the arena also what is no such object, or was freed. -ENOMEM: no memory, no
+ * room in the arena, or none in the family for one more thread (16383) or process (4095).
  *
  * A `double timeout` is in seconds: MP_FOREVER, MP_NOWAIT, anything between; negative counts as 0;
  * NaN is MP_EINVAL. A signal does not cut a wait short.

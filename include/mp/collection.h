@@ -152,7 +152,7 @@ bool mp_set_next(const mp_object *set, size_t *cursor, mp_object **item);
 int mp_object_contains(const mp_object *collection, const mp_object *item);
 
 /* Take everything out of a list, dict, set or bytearray.
- *   returns  0; MP_ETYPE; MP_EINVAL
+ *   returns  0; MP_ETYPE; MP_EINVAL; -ENOMEM (a bytearray only)
  *   python   clear() */
 int mp_object_clear(mp_object *collection);
 

@@ -37,6 +37,11 @@
  *     in any of them          the others go on within a second; on Linux as a rule within a
  *                             millisecond, elsewhere 0.1 s
  *     in mp_connection_free   its end is freed for it, with the second one the pipe
+ *     stopped (SIGSTOP) in    who wants to do the same on that end waits for it, but no longer than
+ *       a send or a receive   its time limit
+ *
+ * MP_EINVAL and -ENOMEM may come from any function, see mp/base.h; they are listed where there is
+ * more to say.
  */
 #ifndef MP_CONNECTION_H
 #define MP_CONNECTION_H
@@ -62,8 +67,8 @@ int mp_pipe_new(mp_connection **first, mp_connection **second, mp_context *conte
 /* Send a copy of some bytes as one message.
  *   data     NULL only when size is 0
  *   returns  0; MP_ETIMEDOUT: no room in time, nothing sent; -EPIPE: the other end is gone;
- *            MP_ECLOSED: closed in this process; MP_ENOTPASSED; MP_EINVAL, also when this end only
- *            receives; -ENOMEM: arena full
+ *            MP_ECLOSED: closed in this process; MP_ENOTPASSED: never given to it; MP_EINVAL, also
+ *            when this end only receives; -ENOMEM; over a socket what else send(2) says
  *   blocks   while the pipe holds 1 MiB or one larger message, until timeout
  *   python   Connection.send_bytes(data) */
 int mp_connection_send_bytes(mp_connection *connection, const void *data, size_t size,
@@ -75,7 +80,8 @@ int mp_connection_send_bytes(mp_connection *connection, const void *data, size_t
  *   max_size  refuse longer messages; 0: no limit
  *   returns   0; MP_ETIMEDOUT; MP_EEOF: all is received and the other end is gone; MP_ETOOSHORT:
  *             longer than max_size, the message stays; MP_ETYPE: a handle is next; MP_ECLOSED;
- *             MP_ENOTPASSED; MP_EINVAL, also when this end only sends; -ENOMEM: the message stays
+ *             MP_ENOTPASSED; MP_EINVAL, also when this end only sends; -ENOMEM: the message stays;
+ *             over a socket MP_EPROTO, see above, and what else recv(2) says
  *   blocks    while nothing is there, until timeout
  *   python    Connection.recv_bytes(maxlength) */
 int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *size, size_t max_size,
@@ -85,20 +91,24 @@ int mp_connection_recv_bytes(mp_connection *connection, void **data, size_t *siz
  *   buffer   NULL only when capacity is 0
  *   size     gets the number of bytes, also with MP_ETOOSHORT; NULL: not wanted
  *   returns  as above; MP_ETOOSHORT: it needs *size bytes and can be received again, whole
+ *   blocks   as above
  *   python   Connection.recv_bytes_into(buffer) */
 int mp_connection_recv_bytes_into(mp_connection *connection, void *buffer, size_t capacity,
                                   size_t *size, double timeout);
 
 /* Send / receive an object as Python's pickle writes it.
+ *   object   copied; stays the caller's
  *   out      gets the object; the caller's, ended with mp_object_free
- *   returns  as mp_connection_send_bytes / _recv_bytes; MP_EPROTO: the message was no pickle, it is
- *            gone
+ *   returns  as mp_connection_send_bytes / _recv_bytes; MP_EPROTO: the message was no pickle, and
+ *            -ENOMEM when there was none for the object: the message is gone
+ *   blocks   as those do
  *   python   Connection.send(object), Connection.recv() */
 int mp_connection_send(mp_connection *connection, const mp_object *object, double timeout);
 int mp_connection_recv(mp_connection *connection, mp_object **out, double timeout);
 
 /* Wait until there is something to receive, or end of file.
  *   returns  1; 0: not in time; MP_ECLOSED; MP_ENOTPASSED; MP_EINVAL, also when this end only sends
+ *   blocks   until then, or until timeout
  *   python   Connection.poll(timeout) */
 int mp_connection_poll(mp_connection *connection, double timeout);
 
@@ -130,14 +140,17 @@ void mp_connection_free(mp_connection *connection);
 /* Send a copy of a descriptor, in order with the messages. The other end gets it with
  * mp_connection_recv_handle.
  *   fd       stays the caller's
- *   returns  0; -EBADF; MP_ETIMEDOUT; otherwise as mp_connection_send_bytes
+ *   returns  0; -EBADF; MP_EINVAL, also over TCP; otherwise as mp_connection_send_bytes
+ *   blocks   as that does, and while too many handles are under way
  *   python   reduction.send_handle */
 int mp_connection_send_handle(mp_connection *connection, int fd, double timeout);
 
 /* Receive a descriptor.
  *   fd       gets it, close-on-exec; the caller's, ended with close()
- *   returns  0; MP_ETYPE: a message is next; -EMFILE: no descriptor is free, the handle is lost;
- *            otherwise as mp_connection_recv_bytes
+ *   returns  0; MP_ETYPE: a message is next, which stays (over a socket mostly MP_EPROTO: then
+ *            nothing can be received any more); -EMFILE: no descriptor is free, the handle is lost;
+ *            MP_EINVAL, also over TCP; otherwise as mp_connection_recv_bytes
+ *   blocks   as that does
  *   python   reduction.recv_handle */
 int mp_connection_recv_handle(mp_connection *connection, int *fd, double timeout);
 
@@ -170,7 +183,7 @@ int mp_listener_fileno(const mp_listener *listener); /* mp/listener.h */
 #define MP_WAIT_LISTENER(listener) mp_waitable_make(MP_WAITABLE_FD, 0, mp_listener_fileno(listener))
 #define MP_WAIT_FD(fd) mp_waitable_make(MP_WAITABLE_FD, 0, (fd))
 
-/* Wait until at least one of them is ready.
+/* Wait until at least one of them is ready, or until timeout.
  *   list     `ready` is set on each, on success only; NULL only when count is 0
  *   returns  how many are ready; 0: time ran out, or count is 0 (at once); MP_EINVAL: an entry is
  *            bad, the detail says which; MP_ECLOSED, MP_ENOTPASSED: a connection or queue is; the

@@ -21,7 +21,8 @@
  *                     costs two wake-ups, however large the parent is. It dies with the parent
  *     MP_THREAD       for pools: threads of this process in place of children
  *
- * Objects made under one context work with processes of any: all lie in the family's one arena.
+ * Objects made under one context work with processes of any: all lie in the family's one arena
+ * (mp/base.h).
  *
  *     who may call what at once
  *     mp_freeze_support   main(), before there are other threads
@@ -60,7 +61,8 @@ mp_context *mp_get_context(mp_start_method method);
 /* Choose what the default context does: once, early in main().
  *   method   MP_FORK, MP_SPAWN or MP_FORKSERVER; MP_DEFAULT with force: back to "not chosen"
  *   force    also when it was chosen or used already
- *   returns  0; MP_EINVAL: no method for processes; MP_ESTATE: chosen before, and no force
+ *   returns  0; MP_EINVAL: no method for processes; MP_ESTATE: no force, and it was chosen before,
+ *            or MP_FORK by the first process, pool or manager of the default context
  *   python   set_start_method() */
 int mp_set_start_method(mp_start_method method, bool force);
 
@@ -83,7 +85,7 @@ const char *mp_start_method_name(mp_start_method method);
 mp_start_method mp_start_method_from_name(const char *name);
 
 /* Execute another program in place of this one for MP_SPAWN and MP_FORKSERVER. It too must call
- * mp_freeze_support() first, and targets must be functions of shared objects that both have.
+ * mp_freeze_support() first, and targets must be functions of shared libraries that both have.
  *   path     copied, looked at when a process is started; NULL: this program again
  *   returns  0; MP_EINVAL: empty; -ENOMEM
  *   python   set_executable() */
@@ -93,8 +95,9 @@ int mp_set_executable(const char *path);
  * in every child. For servers started from now on; one that runs is not changed.
  *   preload   gets a copy of arg. When it returns anything but 0 the server ends, and the start
  *             that wanted it fails with MP_ETASK. It must leave no threads behind. NULL: none
- *   arg       arg_size bytes, copied; pointers in it must point to shared objects. NULL with 0
- *   returns   0; MP_EINVAL: NULL arg with a size, or a function of no loaded object; -ENOMEM
+ *   arg       arg_size bytes, copied; pointers in it must point into the arena. NULL with 0
+ *   returns   0; MP_EINVAL: NULL arg with a size, or a function that is neither in the program nor
+ *             in a shared library; -ENOMEM
  *   python    set_forkserver_preload() */
 int mp_set_forkserver_preload(int (*preload)(void *arg), const void *arg, size_t arg_size);
 

@@ -59,7 +59,8 @@ MP_BEGIN_DECLS
  *   address  as above; NULL: a Unix socket in a new directory of $TMPDIR that only this user enters
  *   options  NULL: the defaults
  *   returns  0; MP_EINVAL: no address, bad options; -EADDRINUSE: somebody listens there;
- *            -EADDRNOTAVAIL: no such host; -EACCES, -ENOENT and what else bind(2) says; -ENOMEM
+ *            -EADDRNOTAVAIL: no such host; -EAGAIN: nobody can tell now whether there is one;
+ *            -EACCES, -ENOENT and what else bind(2) says; -ENOMEM
  *   blocks   while the system looks for a host's name
  *   python   Listener(address, backlog=1, authkey=None) */
 int mp_listener_new(mp_listener **out, const char *address, const mp_listener_options *options);
@@ -97,7 +98,8 @@ void mp_listener_close(mp_listener *listener);
  *   timeout  for all of it but the system's looking for a host's name
  *   returns  0; MP_ETIMEDOUT; MP_EAUTH: our key or its is wrong, one of us has none, or it is no
  *            listener; MP_EEOF: it hung up; -ECONNREFUSED, -ENOENT: nobody listens;
- *            -EADDRNOTAVAIL: no such host; MP_EINVAL; -EMFILE and the like; -ENOMEM
+ *            -EADDRNOTAVAIL: no such host; -EAGAIN: nobody can tell now whether there is one;
+ *            MP_EINVAL; -EMFILE and the like; -ENOMEM
  *   python   Client(address, authkey=None) */
 int mp_client_connect(mp_connection **out, const char *address, const void *authkey,
                       size_t authkey_size, double timeout);

@@ -34,7 +34,8 @@
  *     mp_manager_address       any thread after start or connect
  *     mp_manager_free          when no thread uses the manager or its proxies any more
  *     everything else          one thread at a time
- *     A manager belongs to the process that made it; a forked child may connect to its address.
+ *     A manager belongs to the process that made it, elsewhere it is MP_EFOREIGN; a forked child
+ *     may make its own and connect to the address.
  *
  *     a process dies           what it does to the others
  *     the server               calls to it fail with MP_EEOF, -ECONNREFUSED or -ENOENT

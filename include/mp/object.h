@@ -151,7 +151,7 @@ int mp_object_equal(const mp_object *a, const mp_object *b);
 int mp_object_less(const mp_object *a, const mp_object *b);
 
 /* Copy an object with all that is in it, once each: what was shared inside is shared in the copy.
- * NULL: on failure, -ENOMEM or object is NULL.
+ * NULL: no memory, object is NULL, or objects in objects deeper than 60000.
  *   python   copy.deepcopy(object) */
 mp_object *mp_object_copy(const mp_object *object);
 

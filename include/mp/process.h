@@ -52,7 +52,7 @@ enum { MP_INHERIT = 0, MP_DAEMON = 1, MP_NOT_DAEMON = 2 }; /* of mp_process_opti
 
 typedef struct mp_process_options {
     mp_target_fn target; /* any function of this program, static too; NULL: none, exit code 0 */
-    const void *arg;     /* copied; pointers in it must point to shared objects; NULL with 0 */
+    const void *arg;     /* copied; pointers in it must point into the arena; NULL with 0 */
     size_t arg_size;     /* bytes */
     const char *name;    /* copied; NULL: "Process-1", its child "Process-1:2", "SpawnProcess-3" */
     int daemon;          /* MP_INHERIT: as the current process */
@@ -65,8 +65,8 @@ MP_BEGIN_DECLS
  *   context  NULL: the default one
  *   options  NULL: no target
  *   returns  0; MP_EINVAL: out is NULL, arg is NULL with a size, daemon is none of the three, more
- *            than 60 connections, a target of no loaded object, an MP_THREAD context or what is
- *            no context; -ENOMEM
+ *            than 60 connections, an MP_THREAD context or what is no context, a target that is
+ *            neither in the program nor in a shared library (MP_FORK does not look); -ENOMEM
  *   owns     the caller: mp_process_close
  *   python   Process() */
 int mp_process_new(mp_process **out, mp_context *context, const mp_process_options *options);
@@ -77,14 +77,14 @@ int mp_process_new(mp_process **out, mp_context *context, const mp_process_optio
  *            MP_EDAEMON: this process is a daemon
  *            MP_ENOTMAIN: spawn and forkserver without mp_freeze_support() as main's first line
  *            MP_EINVAL: the child does not find the target: it is of another build, or the file of
- *            its shared object is gone
+ *            its shared library is gone
  *            -EEXIST: the shared memory's address is taken in the child
  *            MP_EWORKER: the child was killed before its target began
  *            MP_ETASK: the fork server's preload function failed
  *            MP_ENOTPASSED, MP_ECLOSED: a connection that this process does not have
  *            MP_ETIMEDOUT: the executed program did not come to mp_freeze_support() in a minute
- *            -EAGAIN, -EMFILE, -ENOENT...: no process, no descriptor, no such program
- *   blocks   MP_SPAWN and MP_FORKSERVER: until the child has found its target
+ *            -EAGAIN, -EMFILE, -ENOENT...: no process, no descriptor, no such program; -ENOMEM
+ *   blocks   MP_SPAWN and MP_FORKSERVER: until the child has found its target, a minute at most
  *   python   Process.start() */
 int mp_process_start(mp_process *process);
 
@@ -126,7 +126,7 @@ int mp_process_exitcode(const mp_process *process, int *code);
 /* Give a descriptor that becomes readable when it has ended, for poll and event loops; never read.
  *   returns  the descriptor, the object's until mp_process_close; MP_ESTATE: not started, or this
  *            process itself; MP_EFOREIGN; MP_EINVAL. Of mp_parent_process(): -ENOSYS where the
- *            system has none, -ESRCH when the parent is gone
+ *            system has none, -ESRCH when the parent is gone, -EMFILE
  *   python   Process.sentinel */
 int mp_process_sentinel(const mp_process *process);
 
@@ -164,7 +164,7 @@ int mp_process_authkey(const mp_process *process, void *key, size_t capacity, si
 int mp_process_set_authkey(mp_process *process, const void *key, size_t size);
 
 /* Give this process's handle; "MainProcess" is the first of a family. Unlike other objects, handles
- * mean something in this process only.
+ * mean something in this process only; they are never closed.
  *   returns  NULL: there can be no arena, see mp_error_detail()
  *   python   current_process() */
 mp_process *mp_current_process(void);

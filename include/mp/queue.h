@@ -30,6 +30,11 @@
  *     before it calls task_done  that task stays unfinished: mp_queue_join goes on waiting; with
  *                                redeliver the message goes to somebody else
  *     in mp_queue_free           the queue is freed for it
+ *     stopped (SIGSTOP) in one   who wants that end of the queue waits for it, but no longer than
+ *                                its time limit
+ *
+ * MP_EINVAL and -ENOMEM may come from any function, see mp/base.h; they are listed where there is
+ * more to say.
  */
 #ifndef MP_QUEUE_H
 #define MP_QUEUE_H
@@ -55,11 +60,11 @@ MP_BEGIN_DECLS
  *   python   Queue(maxsize) */
 int mp_queue_new(mp_queue **out, mp_context *context, size_t maxsize);
 
-/* Make a queue that counts finished tasks, for mp_queue_task_done and mp_queue_join. As above.
+/* Make a queue that counts finished tasks, for mp_queue_task_done and mp_queue_join; else as above.
  *   python   JoinableQueue(maxsize) */
 int mp_joinable_queue_new(mp_queue **out, mp_context *context, size_t maxsize);
 
-/* Make a queue without limit. As above; all functions but task_done and join may be used on it.
+/* Make a queue without limit; else as above. All functions but task_done and join work on it.
  *   python   SimpleQueue() */
 int mp_simple_queue_new(mp_queue **out, mp_context *context);
 
@@ -88,7 +93,7 @@ void mp_queue_free(mp_queue *queue);
 /* Put a copy of some bytes in.
  *   data     NULL only when size is 0
  *   returns  0; MP_EFULL: no room in time, nothing put; MP_ECLOSED: by this process; MP_EINVAL;
- *            -ENOMEM: arena full
+ *            -ENOMEM
  *   blocks   while the queue is full, until timeout
  *   python   Queue.put(item, timeout=...) */
 int mp_queue_put(mp_queue *queue, const void *data, size_t size, double timeout);
@@ -105,7 +110,8 @@ int mp_queue_get(mp_queue *queue, void *buffer, size_t capacity, size_t *size, d
 /* Take the oldest message into memory made for it.
  *   data     gets the bytes, from malloc, never NULL; end it with free()
  *   size     gets their number
- *   returns  0; MP_EEMPTY; MP_ECLOSED; MP_EINVAL; -ENOMEM: the message stays */
+ *   returns  0; MP_EEMPTY; MP_ECLOSED; MP_EINVAL; -ENOMEM: the message stays
+ *   blocks   while the queue is empty, until timeout */
 int mp_queue_get_alloc(mp_queue *queue, void **data, size_t *size, double timeout);
 
 /* Put many messages in, in order, as many under one lock as there is room for: much cheaper than
@@ -120,7 +126,8 @@ int mp_queue_put_many(mp_queue *queue, const mp_bytes *messages, size_t count, s
 /* Take what is there, at most `capacity` messages, after waiting for the first.
  *   out      gets the messages; each is the caller's, ended with mp_message_free
  *   got      gets how many, at least 1
- *   returns  0; MP_EEMPTY: none in time; MP_ECLOSED; MP_EINVAL; -ENOMEM: nothing was taken
+ *   returns  0; MP_EEMPTY: none in time; MP_ECLOSED; MP_EINVAL, also when capacity is 0; -ENOMEM:
+ *            nothing was taken
  *   blocks   while the queue is empty, until timeout */
 int mp_queue_get_many(mp_queue *queue, mp_message **out, size_t capacity, size_t *got,
                       double timeout);
@@ -149,14 +156,17 @@ int mp_queue_put_message(mp_queue *queue, mp_message *message, double timeout);
  *   blocks   while the queue is empty, until timeout */
 int mp_queue_get_message(mp_queue *queue, mp_message **out, double timeout);
 
-/* Put / take an object, as pickle. Codes of mp_queue_put / mp_queue_get_alloc, and MP_EPROTO: the
- * oldest message was no pickle, it is gone.
- *   out     gets the object; the caller's, ended with mp_object_free
- *   python  Queue.put(object), Queue.get() */
+/* Put / take an object, as Python's pickle writes it.
+ *   object   copied; stays the caller's
+ *   out      gets the object; the caller's, ended with mp_object_free
+ *   returns  as mp_queue_put / mp_queue_get_message; MP_EPROTO: the oldest message was no pickle,
+ *            and -ENOMEM when there was none for the object: the message is gone
+ *   python   Queue.put(object), Queue.get() */
 int mp_queue_put_object(mp_queue *queue, const mp_object *object, double timeout);
 int mp_queue_get_object(mp_queue *queue, mp_object **out, double timeout);
 
-/* Count the messages in the queue; others change it meanwhile. MP_EINVAL: no queue.
+/* Count the messages in the queue; others change it meanwhile.
+ *   returns  the count; MP_EINVAL: no queue
  *   python   Queue.qsize() */
 long mp_queue_qsize(const mp_queue *queue);
 
@@ -183,8 +193,8 @@ int mp_queue_cancel_join_thread(mp_queue *queue);
  *   python   JoinableQueue.task_done() */
 int mp_queue_task_done(mp_queue *queue);
 
-/* Count how often a message was put back in front because its holder ended. 0 without redeliver;
- * MP_EINVAL: no queue. */
+/* Count how often a message was put back in front because its holder ended. 0 without redeliver.
+ *   returns  the count; MP_EINVAL: no queue */
 long mp_queue_redelivered(const mp_queue *queue);
 
 /* Wait until every message ever put has had its mp_queue_task_done.

@@ -42,7 +42,8 @@
  *     mp_array_set                   that item may be half written; the same MP_EOWNERDEAD tells
  *     using what it allocated        nothing: the memory is the family's until somebody frees it
  *
- * Every int function returns MP_EINVAL for an object that is NULL, freed or of another kind. */
+ * MP_EINVAL and -ENOMEM may come from any function, see mp/base.h; they are listed where there is
+ * more to say. `context` may be any, it makes no difference. */
 #ifndef MP_SHARED_H
 #define MP_SHARED_H
 
@@ -62,10 +63,11 @@ MP_BEGIN_DECLS
 /* ---- Value ---- */
 
 /* Make one item.
- * typecode  as above
+ * typecode  as above, in quotes: 'i'
  * size      of a struct, 1 or more
- * initial   copied; NULL: zero
+ * initial   address of an item of that type or size, copied; NULL: zero
  * returns   0; MP_ETYPE: unknown typecode; MP_EINVAL: size 0 or absurd, not a lock; -ENOMEM
+ * owns      end it with mp_value_free
  * python    Value(typecode, initial, lock=lock), Value(Struct, ...), RawValue(...) */
 int mp_value_new(mp_value **out, mp_context *context, char typecode, const void *initial,
                  mp_lock *lock);
@@ -81,7 +83,7 @@ size_t mp_value_size(const mp_value *value);
 char mp_value_typecode(const mp_value *value);
 mp_lock *mp_value_get_lock(mp_value *value);
 
-/* Make a raw value with the same bytes.
+/* Make a raw value (one without a lock) with the same bytes.
  * returns  0; MP_EINVAL; -ENOMEM
  * python   sharedctypes.copy(value) */
 int mp_value_copy(mp_value **out, const mp_value *value);
@@ -95,9 +97,10 @@ void mp_value_free(mp_value *value); /* with its own lock; NULL: nothing */
 /* ---- Array ---- */
 
 /* Make `length` items side by side; 0 is allowed.
- * initial   `length` items, copied; NULL: zeros
+ * initial   address of `length` items, copied; NULL: zeros
  * returns   0; MP_ETYPE: unknown typecode; MP_EINVAL: item_size 0, length * size overflows, not a
  *           lock; -ENOMEM
+ * owns      end it with mp_array_free
  * python    Array(typecode, length or initial, lock=lock), RawArray(...) */
 int mp_array_new(mp_array **out, mp_context *context, char typecode, size_t length,
                  const void *initial, mp_lock *lock);
@@ -118,7 +121,7 @@ mp_lock *mp_array_get_lock(mp_array *array);
 /* Copy one item out of the array, or into it, under its lock if it has one. A negative index counts
  * from the end.
  * returns  0; MP_EINDEX; MP_EINVAL: out or item is NULL. Not MP_EOWNERDEAD: that is left for the
- *          next mp_lock_acquire to say
+ *          next mp_lock_acquire to say. MP_EDEADLK, where the lock's options ask for it
  * blocks   until the lock is free; for ever when the caller holds it and it is a Lock, not an RLock
  * python   array[index], array[index] = item */
 int mp_array_get(mp_array *array, ptrdiff_t index, void *out);

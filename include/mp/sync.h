@@ -33,8 +33,9 @@
  *       dead one had            whoever wants that waits, but no longer than its time limit
  * Who waits goes on within a second, on Linux as a rule within a millisecond, elsewhere 0.1 s.
  *
- * Every function returns MP_EINVAL for an object that is NULL, freed or of another kind and for a
- * timeout that is NaN, and -ENOMEM when the family has no room for this thread (its first call).
+ * MP_EINVAL (NULL, a freed or wrong object, a NaN timeout) and -ENOMEM (no room in the arena, or in
+ * the family for this thread) may come from any function, see mp/base.h; they are listed where
+ * there is more to say.
  */
 #ifndef MP_SYNC_H
 #define MP_SYNC_H
@@ -68,7 +69,7 @@ typedef struct mp_lock_options {
     const char *name;     /* in messages and mp_family_dump: the first 53 bytes; copied; or NULL */
 } mp_lock_options;
 
-/* Make a lock as the options say; NULL: as mp_lock_new.
+/* Make a lock as the options, which are copied, say; NULL: as mp_lock_new.
  * returns  0; -ENOMEM
  * owns     end it with mp_lock_free */
 int mp_lock_new_with(mp_lock **out, mp_context *context, const mp_lock_options *options);
@@ -95,7 +96,8 @@ void mp_lock_free(mp_lock *lock); /* NULL: nothing */
 
 /* For a block: acquire, run it, release however it is left (end, return, break, continue, goto).
  * After MP_EOWNERDEAD it runs too; where the difference matters call mp_lock_acquire. Where the
- * lock cannot be had (a wrong pointer) the block does not run and mp_error_detail() says why.
+ * lock cannot be had (a wrong pointer, MP_EDEADLK) the block does not run and mp_error_detail()
+ * says why.
  * python   with lock: */
 #define MP_WITH_LOCK(lock) MP__WITH_LOCK(lock, __LINE__)
 
@@ -134,7 +136,8 @@ int mp_condition_release(mp_condition *condition);                 /* mp_lock_re
 
 /* Give the lock back (an RLock completely), wait to be notified, take it again as deep as before.
  * returns  with the lock held: 0; MP_ETIMEDOUT; MP_EOWNERDEAD: its last owner died holding it, so
- *          look at the state. At once: MP_EOWNER: this thread does not hold the lock
+ *          look at the state. At once, without a wait: MP_EOWNER: this thread does not hold the
+ *          lock; MP_EINVAL, -ENOMEM: it holds the lock as before
  * blocks   after notify or timeout until the lock is free. After a death 0 may come without notify
  * python   wait(timeout) */
 int mp_condition_wait(mp_condition *condition, double timeout);
