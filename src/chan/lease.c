@@ -49,8 +49,7 @@ int mp__lease_make(struct mp__outgoing *out, const void *data, size_t size) {
     if (!message)
         return -ENOMEM;
     message->size = size;
-    if (size > 0)
-        memcpy(message->data, data, size);
+    mp__message_fill(message, data, size);
     MP__POINT("lease.make.copied");
     *out = (struct mp__outgoing){MP__RECORD_BLOCK, message, size};
     return 0;

@@ -4,11 +4,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/point.h"
+#include "os/memory.h"
 #include "reg/thread.h"
 #include "shm/heap.h"
+
+enum { PIECE_BYTES = 1 << 20 };
 
 struct message_shared *mp__message_alloc(uint64_t size) {
     if (size > MP__MESSAGE_MAX_BYTES) {
@@ -22,6 +26,20 @@ struct message_shared *mp__message_alloc(uint64_t size) {
     MP__POINT("message.new.allocated");
     mp__message_init(message, 0, size);
     return message;
+}
+
+/* Piece by piece, so that what is copied finds in the cache what the system has just cleared. */
+void mp__message_fill(struct message_shared *message, const void *data, uint64_t size) {
+    bool is_fresh = mp__heap_is_fresh(message);
+    for (uint64_t done = 0; done < size;) {
+        uint64_t piece = size - done < PIECE_BYTES ? size - done : PIECE_BYTES;
+        if (is_fresh)
+            mp__memory_populate(message->data + done, piece);
+        else
+            mp__memory_expect_write(message->data + done, piece);
+        memcpy(message->data + done, (const unsigned char *)data + done, piece);
+        done += piece;
+    }
 }
 
 struct batch_shared *mp__batch_alloc(uint64_t bytes) {

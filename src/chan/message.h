@@ -31,6 +31,9 @@ struct batch_shared {
 /* A block of this process until published: NULL with detail when there is no room. */
 struct message_shared *mp__message_alloc(uint64_t size);
 
+/* Write all of a message just made, from its first byte on. */
+void mp__message_fill(struct message_shared *message, const void *data, uint64_t size);
+
 /* Room for messages of `bytes` in all that are freed one by one: NULL with detail. */
 struct batch_shared *mp__batch_alloc(uint64_t bytes);
 static inline uint64_t mp__batch_bytes(uint64_t size) { /* what a message of `size` needs in it */

@@ -18,7 +18,7 @@ int mp__outgoing_make(struct mp__outgoing *out, const void *data, size_t size) {
     struct message_shared *block = mp__message_alloc(size);
     if (!block)
         return -ENOMEM;
-    memcpy(block->data, data, size);
+    mp__message_fill(block, data, size);
     MP__POINT("channel.put.copied");
     out->kind = MP__RECORD_BLOCK;
     out->data = block;

@@ -13,6 +13,7 @@
 
 #define GIB (UINT64_C(1) << 30)
 #define TIB (UINT64_C(1) << 40)
+#define SURROUNDINGS (UINT64_C(1) << 16) /* bytes, aligned, of what is mapped together */
 
 struct candidate_range {
     uint64_t start; /* address of the first candidate */
@@ -67,4 +68,15 @@ int mp__memory_reserve(int descriptor, uint64_t offset, uint64_t size) {
         error = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
     while (error == EINTR);
     return error == EOPNOTSUPP || error == EINVAL || error == ENODEV ? 0 : -error;
+}
+
+/* A page that is read for the first time comes with those of its surroundings that exist, one that
+ * is written comes alone. Its first bytes may be written already, so that the last ones are read. */
+void mp__memory_expect_write(const void *address, size_t size) {
+    for (uintptr_t at = (uintptr_t)address, end = at + size; at < end;) {
+        uintptr_t next = (at | (SURROUNDINGS - 1)) + 1;
+        next = next < end ? next : end;
+        (void)*(const volatile unsigned char *)(next - 1);
+        at = next;
+    }
 }

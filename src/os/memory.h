@@ -33,6 +33,12 @@ void mp__memory_release(void *address, uint64_t size);
 /* false: the system takes none back, so that releasing costs its writing of zeros for nothing. */
 bool mp__memory_is_returnable(void);
 
+/* All of it is about to be written. Its pages exist, but may never have been used by this process:
+ * have them mapped many at once, where writing would map one by one. */
+void mp__memory_expect_write(const void *address, size_t size);
+/* The same where no page exists yet. Only a hint. */
+void mp__memory_populate(void *address, size_t size);
+
 /* Tell the system that this memory of ours, about to be written from end to end, may come in large
  * pages. Only a hint. */
 void mp__memory_prefer_large_pages(void *address, size_t size);

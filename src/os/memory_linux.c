@@ -9,8 +9,13 @@
 
 #include "os/descriptor.h"
 
+#define PAGE 4096
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -55,6 +60,12 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
     (void)offset;
     (void)size;
     return 0;
+}
+
+/* Kernels before 5.14 do not know it. */
+void mp__memory_populate(void *address, size_t size) {
+    uintptr_t begin = (uintptr_t)address & ~(uintptr_t)(PAGE - 1);
+    madvise((void *)begin, (uintptr_t)address + size - begin, MADV_POPULATE_WRITE);
 }
 
 void mp__memory_prefer_large_pages(void *address, size_t size) {

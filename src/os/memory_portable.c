@@ -69,6 +69,11 @@ void mp__memory_prefer_large_pages(void *address, size_t size) {
     (void)size;
 }
 
+void mp__memory_populate(void *address, size_t size) {
+    (void)address;
+    (void)size;
+}
+
 void mp__memory_release(void *address, uint64_t size) {
     memset(address, 0, size);
 }

@@ -260,6 +260,11 @@ size_t mp__heap_size(const void *block) {
     return place.slab ? place.slab->size : (size_t)mp__unit_length(place.word) * MP__UNIT_BYTES;
 }
 
+bool mp__heap_is_fresh(const void *block) {
+    struct place place = find(block);
+    return !place.slab && !(place.word & MP__UNIT_DIRTY);
+}
+
 void mp__heap_expect(const void *block) {
     mp__cpu_expect_write(mp__unit(mp__unit_at(block)));
     mp__cpu_expect_write(block);
