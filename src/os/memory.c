@@ -70,8 +70,8 @@ int mp__memory_reserve(int descriptor, uint64_t offset, uint64_t size) {
     return error == EOPNOTSUPP || error == EINVAL || error == ENODEV ? 0 : -error;
 }
 
-/* A page that is read for the first time comes with those of its surroundings that exist, one that
- * is written comes alone. Its first bytes may be written already, so that the last ones are read. */
+/* A page that is read for the first time comes with those around it that exist, one that is written
+ * comes alone. The first bytes may be written already, so the last ones are read. */
 void mp__memory_expect_write(const void *address, size_t size) {
     for (uintptr_t at = (uintptr_t)address, end = at + size; at < end;) {
         uintptr_t next = (at | (SURROUNDINGS - 1)) + 1;

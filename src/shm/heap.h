@@ -40,7 +40,8 @@ void mp__heap_take(void *block);    /* joined threads: it is ours again, freed i
 void mp__heap_give(void *block, uint32_t member); /* to that member: freed if it dies */
 void mp__heap_free(void *block);                  /* by any process; NULL: nothing */
 size_t mp__heap_size(const void *block);          /* usable bytes */
-bool mp__heap_is_fresh(const void *block); /* just taken: a large one, no part of it was ever used */
+/* Just taken: is it a large one whose memory nobody has touched before? */
+bool mp__heap_is_fresh(const void *block);
 /* Soon it will be taken, read and freed here. Any pointer into the heap will do. */
 void mp__heap_expect(const void *block);
 

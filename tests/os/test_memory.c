@@ -65,6 +65,36 @@ static void test_two_processes_see_one_memory(void **state) {
     unmap_piece(piece);
 }
 
+static void expect_what_the_parent_wrote(void *arg) {
+    struct piece *piece = arg;
+    mp__memory_expect_write(piece->address + 16, MIB - 16);
+    for (size_t i = 0; i < MIB; i++)
+        MPT_CHECK(piece->address[i] == 7);
+    memset(piece->address + 16, 8, MIB - 16);
+}
+
+static void test_memory_expected_to_be_written_keeps_its_bytes_until_then(void **state) {
+    (void)state;
+    struct piece piece = map_piece(0, 64 * MIB);
+    memset(piece.address, 7, MIB);
+    assert_int_equal(mpt_join(mpt_fork(expect_what_the_parent_wrote, &piece)), 0);
+    assert_int_equal(piece.address[15], 7);
+    assert_int_equal(piece.address[16], 8);
+    assert_int_equal(piece.address[MIB - 1], 8);
+    assert_int_equal(piece.address[MIB], 0);
+    unmap_piece(piece);
+}
+
+static void test_populated_memory_keeps_its_bytes(void **state) {
+    (void)state;
+    struct piece piece = map_piece(0, 64 * MIB);
+    piece.address[MIB / 2] = 9;
+    mp__memory_populate(piece.address + 100, MIB - 100);
+    assert_int_equal(piece.address[MIB / 2], 9);
+    assert_int_equal(piece.address[0] + piece.address[100] + piece.address[MIB - 1], 0);
+    unmap_piece(piece);
+}
+
 static void test_map_fails_where_something_is(void **state) {
     (void)state;
     struct piece piece = map_piece(0, 64 * MIB);
@@ -149,6 +179,8 @@ static void test_candidates_come_to_an_end_and_do_not_overlap(void **state) {
 /* clang-format off: one case on a line */
 MPT_MAIN(MPT_CASE(test_whole_candidate_is_mapped_and_both_ends_hold_bytes),
          MPT_CASE(test_two_processes_see_one_memory),
+         MPT_CASE(test_memory_expected_to_be_written_keeps_its_bytes_until_then),
+         MPT_CASE(test_populated_memory_keeps_its_bytes),
          MPT_CASE(test_map_fails_where_something_is),
          MPT_CASE(test_map_fails_without_address_space),
          MPT_CASE(test_released_pages_read_as_zeros),

@@ -112,6 +112,19 @@ static void test_zalloc_is_zero_when_memory_was_used(void **state) {
     }
 }
 
+static void test_large_block_is_fresh_until_it_was_freed_once(void **state) {
+    (void)state;
+    join(1);
+    void *small = mp__heap_alloc(1000), *large = mp__heap_alloc(1 << 20);
+    assert_false(mp__heap_is_fresh(small));
+    assert_true(mp__heap_is_fresh(large));
+    mp__heap_free(large);
+    assert_ptr_equal(mp__heap_alloc(1 << 20), large);
+    assert_false(mp__heap_is_fresh(large));
+    mp__heap_free(large);
+    mp__heap_free(small);
+}
+
 static void test_is_block_is_true_for_starts_only(void **state) {
     (void)state;
     assert_false(mp__heap_is_block(state));
@@ -444,6 +457,7 @@ MPT_MAIN(MPT_CASE(test_a_thread_that_has_not_joined_gets_nothing),
          MPT_CASE(test_every_size_fits_its_class),
          MPT_CASE(test_blocks_are_aligned_and_do_not_overlap),
          MPT_CASE(test_zalloc_is_zero_when_memory_was_used),
+         MPT_CASE(test_large_block_is_fresh_until_it_was_freed_once),
          MPT_CASE(test_is_block_is_true_for_starts_only),
          MPT_CASE(test_is_block_is_false_for_stale_starts),
          MPT_CASE(test_huge_block_goes_back_to_the_system_when_freed),
