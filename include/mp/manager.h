@@ -23,7 +23,9 @@
  * registered. Each connection has a thread there, which is who owns a lock. An object goes when
  * nobody refers to it any more. References of clients that were killed are given back when the
  * server can know whose they were: those of C clients, and those of processes of this machine
- * that came over a Unix socket. Those of Python clients over TCP stay, as they do with CPython.
+ * that came over a Unix socket. Those of Python clients over TCP stay, as they do with CPython: a
+ * Python client takes and gives back each reference over a connection made for that only, and says
+ * nowhere which of its connections are one client's, so that no connection's end tells of it.
  *
  * Not as in Python: what would have to call Python does not: a Pool runs registered C functions and
  * takes no callbacks, a Barrier no action, list.sort no key. A proxy of another manager's object

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "mp/collection.h"
+#include "mp/connection.h"
+#include "mp/listener.h"
 #include "mp/manager.h"
 #include "mp/process.h"
 #include "mp/proxy.h"
@@ -463,6 +465,26 @@ static void test_a_method_that_waits_holds_up_nobody(void **state) {
     mp_manager_free(manager);
 }
 
+/* One who proves himself has sent half of his proof; mpt sees whether blocks are left. */
+static void test_a_server_killed_during_a_proof_leaves_nothing(void **state) {
+    (void)state;
+    mp_connection *stranger;
+    mp_process *server;
+    void *challenge;
+    size_t size;
+    mp_manager *manager = make(NULL);
+    MPT_OK(mp_manager_start(manager));
+    MPT_OK(mp_client_connect(&stranger, mp_manager_address(manager), NULL, 0, 20));
+    MPT_OK(mp_connection_recv_bytes(stranger, &challenge, &size, 0, 20));
+    free(challenge);
+    MPT_CHECK(write(mp_connection_fileno(stranger), "\0\0\0\x20half", 8) == 8);
+    MPT_CODE(mp_active_children(&server, 1), 1);
+    MPT_OK(mp_process_kill(server));
+    MPT_CODE(mp_connection_recv_bytes(stranger, &challenge, &size, 0, 20), MP_EEOF);
+    mp_connection_free(stranger);
+    mp_manager_free(manager);
+}
+
 static void use_foreign(void *manager) {
     mp_proxy *list;
     MPT_CODE(mp_manager_shutdown(manager), MP_EFOREIGN);
@@ -494,4 +516,5 @@ MPT_PROCESS_MAIN(MPT_EACH_METHOD(test_a_server_serves_until_it_is_freed),
                  MPT_EACH_METHOD(test_the_server_ends_with_who_started_it),
                  MPT_EACH_METHOD(test_the_server_is_shut_down_at_exit),
                  MPT_EACH_METHOD(test_a_method_that_waits_holds_up_nobody),
+                 MPT_EACH_METHOD(test_a_server_killed_during_a_proof_leaves_nothing),
                  MPT_CASE(test_a_forked_child_does_not_end_its_parents_server))
