@@ -66,18 +66,19 @@ static mp_object *proxy_payload(struct mp__invocation *call) {
     return mp_object_build("(NN)", mp__exposed(made), token);
 }
 
-static void note_proxy(struct mp__server *server, const struct mp__token *token, void *arg) {
+static void note_proxy(const mp_object *object, const struct mp__proxy_form *form, void *arg) {
     struct mp__invocation *call = arg;
-    struct mp__referent *referent = mp__server_own(server, token);
+    struct mp__referent *referent = mp__server_own(call->server, &form->token);
+    (void)object;
     if (referent)
-        mp__referent_nest(server, referent);
-    else if (mp__server_is_own(server, token) && !call->exception)
-        mp__raise_object(call, "builtins", "KeyError", mp_str_new(token->ident));
+        mp__referent_nest(call->server, referent);
+    else if (mp__server_is_own(call->server, &form->token) && !call->exception)
+        mp__raise_object(call, "builtins", "KeyError", mp_str_new(form->token.ident));
 }
 
 /* Proxies of ours in the arguments: what they stand for may stay in here. */
 static bool note_proxies(struct mp__invocation *call, const mp_object *request) {
-    int code = mp__proxies_visit(request, call->server, note_proxy, call);
+    int code = mp__proxies_visit(request, note_proxy, call);
     if (code < 0)
         mp__raise_code(call, code);
     call->is_rejected = call->exception != NULL;

@@ -39,6 +39,9 @@ struct mp__class {
     const mp_object *(*next_root)(const struct mp__referent *referent, size_t *cursor);
 };
 
+/* In an initializer: a table of struct mp__method. */
+#define MP__METHODS(table) .methods = (table), .method_count = sizeof(table) / sizeof((table)[0])
+
 /* A built-in class; NULL: there is none of that name. */
 const struct mp__class *mp__class_find(const char *name);
 

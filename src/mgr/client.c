@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fail.h"
 #include "codec/build.h"
@@ -13,34 +12,20 @@
 #include "mgr/proxy.h"
 #include "mp/collection.h"
 
-/* While a manager is there its connections stay. */
-struct mp__proxies {
-    size_t size; /* of address */
-    char address[];
-};
-
-static void free_proxies(struct mp__proxies *proxies) {
-    mp__link_release(proxies->address);
-    free(proxies);
-}
-
 static struct mp__site site_of(const mp_manager *manager) {
     return (struct mp__site){manager->address, manager->key, manager->key_size};
 }
 
-static int ensure_proxies(mp_manager *manager) {
-    if (manager->proxies)
+/* While a manager is there its connections stay. */
+static int ensure_link(mp_manager *manager) {
+    if (manager->linked)
         return 0;
-    size_t size = strlen(manager->address) + 1;
-    struct mp__proxies *proxies = malloc(sizeof *proxies + size);
-    if (!proxies || mp__link_hold(manager->address) < 0) {
-        free(proxies);
+    char *address = strdup(manager->address);
+    if (!address || mp__link_hold(address) < 0) {
+        free(address);
         return mp__fail(-ENOMEM, "no memory for a manager's connections");
     }
-    proxies->size = size;
-    memcpy(proxies->address, manager->address, size);
-    manager->free_proxies = free_proxies;
-    manager->proxies = proxies;
+    manager->linked = address;
     return 0;
 }
 
@@ -54,19 +39,15 @@ static int ask(mp_object **value, const struct mp__site *site, const char *name,
 
 int mp_manager_connect(mp_manager *manager) {
     mp_object *value;
-    if (!manager)
-        return mp__fail(MP_EINVAL, "mp_manager_connect: manager is NULL");
-    if (manager->maker != getpid())
-        return mp__fail(MP_EFOREIGN, "mp_manager_connect: the manager belongs to process %d",
-                        (int)manager->maker);
-    if (manager->state != MP__MANAGER_INITIAL)
-        return mp__fail(MP_ESTATE, "mp_manager_connect: the manager was in use before");
-    if (!manager->address[0])
-        return mp__fail(MP_EINVAL, "mp_manager_connect: the options had no address");
-    int code = ensure_proxies(manager);
-    struct mp__site site = site_of(manager);
+    int code = mp__manager_check_initial(manager, "mp_manager_connect");
+    if (code == 0 && !manager->address[0])
+        code = mp__fail(MP_EINVAL, "mp_manager_connect: the options had no address");
     if (code == 0)
-        code = ask(&value, &site, "dummy", NULL, NULL);
+        code = ensure_link(manager);
+    if (code < 0)
+        return code;
+    struct mp__site site = site_of(manager);
+    code = ask(&value, &site, "dummy", NULL, NULL);
     if (code < 0)
         return code;
     mp_object_free(value);
@@ -107,7 +88,7 @@ int mp__manager_create(mp_manager *manager, mp_proxy **out, const char *type_id,
     if (code == 0 && (!out || !type_id || !type_id[0]))
         code = mp__fail(MP_EINVAL, "%s: out or type_id is NULL", function);
     if (code == 0)
-        code = ensure_proxies(manager);
+        code = ensure_link(manager);
     if (code < 0)
         return code;
     struct mp__site site = site_of(manager);
@@ -149,7 +130,7 @@ int mp_manager_number_of_objects(mp_manager *manager) {
     int64_t count = 0;
     int code = mp__manager_check_running(manager, "mp_manager_number_of_objects");
     if (code == 0)
-        code = ensure_proxies(manager);
+        code = ensure_link(manager);
     if (code < 0)
         return code;
     struct mp__site site = site_of(manager);

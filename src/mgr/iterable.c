@@ -194,7 +194,8 @@ static bool slice_part(struct mp__invocation *call, const mp_object *object, ptr
     return true;
 }
 
-int mp__slice_from(struct mp__invocation *call, const mp_object *object, mp_slice *out) {
+/* A slice object? Its parts. 1; 0: it is none; -1: raised. */
+static int slice_from(struct mp__invocation *call, const mp_object *object, mp_slice *out) {
     mp_object *args;
     if (!call_of(object, "slice", &args) || mp_object_length(args) != 3)
         return 0;
@@ -206,14 +207,14 @@ int mp__slice_from(struct mp__invocation *call, const mp_object *object, mp_slic
     return is_right ? 1 : -1;
 }
 
-int mp__place_from(struct mp__invocation *call, const mp_object *key, const char *what,
-                   ptrdiff_t *index, mp_slice *slice) {
-    int is_slice = mp__slice_from(call, key, slice);
+int mp__place_bind(struct mp__invocation *call, const char *names, const mp_object **out,
+                   const char *what, ptrdiff_t *index, mp_slice *slice) {
+    int is_slice = mp__call_bind(call, names, out) ? slice_from(call, out[0], slice) : -1;
     if (is_slice != 0)
         return is_slice;
-    mp_object_kind kind = mp_object_get_kind(key);
+    mp_object_kind kind = mp_object_get_kind(out[0]);
     if (kind == MP_OBJECT_INT || kind == MP_OBJECT_BOOL)
-        return mp__call_index(call, key, index) ? 0 : -1;
+        return mp__call_index(call, out[0], index) ? 0 : -1;
     mp__raise(call, "builtins", "TypeError", "%s indices must be integers or slices, not %s", what,
               mp_object_kind_name(kind));
     return -1;

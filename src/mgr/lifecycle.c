@@ -255,17 +255,9 @@ static void unlist_manager(struct mp_manager *manager) {
     pthread_mutex_unlock(&started_mutex);
 }
 
-static int check_initial(const mp_manager *manager, const char *function) {
-    int code = mp__manager_check(manager, function);
-    if (code == 0 && manager->state != MP__MANAGER_INITIAL)
-        code = mp__fail(MP_ESTATE, "%s: the manager was started, connected or shut down before",
-                        function);
-    return code;
-}
-
 int mp_manager_start(mp_manager *manager) {
     mp_connection *mine, *theirs;
-    int code = check_initial(manager, "mp_manager_start");
+    int code = mp__manager_check_initial(manager, "mp_manager_start");
     if (code == 0)
         code = mp_pipe_new(&mine, &theirs, manager->context, false);
     if (code < 0)
@@ -288,7 +280,7 @@ int mp_manager_start(mp_manager *manager) {
 
 int mp_manager_serve_forever(mp_manager *manager) {
     struct mp__server *server;
-    int code = check_initial(manager, "mp_manager_serve_forever");
+    int code = mp__manager_check_initial(manager, "mp_manager_serve_forever");
     if (code == 0)
         code = mp__server_new(&server, manager);
     if (code < 0)

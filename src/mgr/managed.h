@@ -41,12 +41,10 @@ mp_object *mp__list_from(struct mp__invocation *call, const mp_object *iterable)
  * `dict`. false: raised. */
 bool mp__dict_update(struct mp__invocation *call, mp_object *dict, const mp_object *source);
 
-/* A slice object? Its parts. 1; 0: it is none; -1: raised. */
-int mp__slice_from(struct mp__invocation *call, const mp_object *object, mp_slice *out);
-
-/* What stands in the brackets behind a list or array. 1: a slice; 0: an index; -1: raised. */
-int mp__place_from(struct mp__invocation *call, const mp_object *key, const char *what,
-                   ptrdiff_t *index, mp_slice *slice);
+/* mp__call_bind, and what stands in the brackets behind a list or array, which is the first of the
+ * arguments. 1: a slice; 0: an index; -1: raised. */
+int mp__place_bind(struct mp__invocation *call, const char *names, const mp_object **out,
+                   const char *what, ptrdiff_t *index, mp_slice *slice);
 
 /* A referent that goes through a list once: taken over. */
 struct mp__referent *mp__iterator_new(struct mp__invocation *call, mp_object *list);

@@ -235,8 +235,7 @@ const struct mp__class mp__dict_class = {
     .proxy_name = "DictProxy",
     .exposed = "__contains__ __delitem__ __getitem__ __iter__ __len__ __setitem__ clear copy get "
                "items keys pop popitem setdefault update values __iter__",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .create = create,
     .destroy = mp__managed_destroy,
     .value = mp__managed_value,

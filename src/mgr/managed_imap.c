@@ -137,8 +137,7 @@ static const struct mp__class imap_class = {
     .name = "Iterator",
     .proxy_name = "IteratorProxy",
     .exposed = "__next__ send throw close",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .destroy = destroy,
     .repr = repr,
 };

@@ -27,8 +27,7 @@ static mp_object *get_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice =
-        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "list", &index, &slice) : -1;
+    int is_slice = mp__place_bind(call, "key", &key, "list", &index, &slice);
     if (is_slice < 0)
         return NULL;
     if (is_slice)
@@ -56,9 +55,7 @@ static mp_object *set_item(struct mp__invocation *call) {
     const mp_object *arguments[2];
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice = mp__call_bind(call, "key value", arguments)
-                       ? mp__place_from(call, arguments[0], "list", &index, &slice)
-                       : -1;
+    int is_slice = mp__place_bind(call, "key value", arguments, "list", &index, &slice);
     if (is_slice != 0)
         return is_slice < 0 ? NULL : set_slice(call, slice, arguments[1]);
     int code = mp_list_set(mp__managed_object(call), index, mp_object_ref(arguments[1]));
@@ -69,8 +66,7 @@ static mp_object *delete_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice =
-        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "list", &index, &slice) : -1;
+    int is_slice = mp__place_bind(call, "key", &key, "list", &index, &slice);
     if (is_slice != 0)
         return is_slice < 0
                    ? NULL
@@ -301,8 +297,7 @@ const struct mp__class mp__list_class = {
     .exposed = "__add__ __contains__ __delitem__ __getitem__ __len__ __mul__ __reversed__ "
                "__rmul__ __setitem__ append count extend index insert pop remove reverse sort "
                "__imul__",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .create = create,
     .destroy = mp__managed_destroy,
     .value = mp__managed_value,

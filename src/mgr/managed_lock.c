@@ -163,24 +163,11 @@ static mp_object *repr(struct mp__invocation *call) {
 static const struct mp__method methods[] = {
     {"acquire", acquire}, {"release", release}, {"locked", locked}};
 
-const struct mp__class mp__lock_class = {
-    .name = "Lock",
-    .proxy_name = "AcquirerProxy",
-    .exposed = "acquire release",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create_lock,
-    .destroy = destroy,
-    .repr = repr,
-};
+#define LOCK_CLASS(type_id, create_function)                                              \
+    {                                                                                     \
+        .name = type_id, .proxy_name = "AcquirerProxy", .exposed = "acquire release",     \
+        MP__METHODS(methods), .create = create_function, .destroy = destroy, .repr = repr \
+    }
 
-const struct mp__class mp__rlock_class = {
-    .name = "RLock",
-    .proxy_name = "AcquirerProxy",
-    .exposed = "acquire release",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create_rlock,
-    .destroy = destroy,
-    .repr = repr,
-};
+const struct mp__class mp__lock_class = LOCK_CLASS("Lock", create_lock);
+const struct mp__class mp__rlock_class = LOCK_CLASS("RLock", create_rlock);

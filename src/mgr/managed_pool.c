@@ -319,8 +319,7 @@ const struct mp__class mp__pool_class = {
     .proxy_name = "PoolProxy",
     .exposed = "apply apply_async close imap imap_unordered join map map_async starmap "
                "starmap_async terminate apply_async map_async starmap_async imap imap_unordered",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .create = create,
     .destroy = destroy,
     .ends_unlocked = true,

@@ -345,28 +345,13 @@ static const struct mp__method methods[] = {
     {"join", join},   {"shutdown", shut_down},
 };
 
-#define EXPOSED "empty full get get_nowait join put put_nowait qsize shutdown task_done"
+#define QUEUE_CLASS(type_id)                                                                 \
+    {                                                                                        \
+        .name = type_id, .proxy_name = "AutoProxy",                                          \
+        .exposed = "empty full get get_nowait join put put_nowait qsize shutdown task_done", \
+        MP__METHODS(methods), .create = create, .destroy = destroy, .repr = repr,            \
+        .next_root = next_root                                                               \
+    }
 
-const struct mp__class mp__queue_class = {
-    .name = "Queue",
-    .proxy_name = "AutoProxy",
-    .exposed = EXPOSED,
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create,
-    .destroy = destroy,
-    .repr = repr,
-    .next_root = next_root,
-};
-
-const struct mp__class mp__joinable_queue_class = {
-    .name = "JoinableQueue",
-    .proxy_name = "AutoProxy",
-    .exposed = EXPOSED,
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create,
-    .destroy = destroy,
-    .repr = repr,
-    .next_root = next_root,
-};
+const struct mp__class mp__queue_class = QUEUE_CLASS("Queue");
+const struct mp__class mp__joinable_queue_class = QUEUE_CLASS("JoinableQueue");

@@ -182,8 +182,7 @@ const struct mp__class mp__result_class = {
     .name = "AsyncResult",
     .proxy_name = "AutoProxy",
     .exposed = "get ready successful wait",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .destroy = destroy,
     .repr = repr,
 };

@@ -104,24 +104,11 @@ static mp_object *repr(struct mp__invocation *call) {
 static const struct mp__method methods[] = {
     {"acquire", acquire}, {"release", release}, {"locked", locked}};
 
-const struct mp__class mp__semaphore_class = {
-    .name = "Semaphore",
-    .proxy_name = "AcquirerProxy",
-    .exposed = "acquire release",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create,
-    .destroy = destroy,
-    .repr = repr,
-};
+#define SEMAPHORE_CLASS(type_id)                                                      \
+    {                                                                                 \
+        .name = type_id, .proxy_name = "AcquirerProxy", .exposed = "acquire release", \
+        MP__METHODS(methods), .create = create, .destroy = destroy, .repr = repr      \
+    }
 
-const struct mp__class mp__bounded_semaphore_class = {
-    .name = "BoundedSemaphore",
-    .proxy_name = "AcquirerProxy",
-    .exposed = "acquire release",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
-    .create = create,
-    .destroy = destroy,
-    .repr = repr,
-};
+const struct mp__class mp__semaphore_class = SEMAPHORE_CLASS("Semaphore");
+const struct mp__class mp__bounded_semaphore_class = SEMAPHORE_CLASS("BoundedSemaphore");

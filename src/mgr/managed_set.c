@@ -283,8 +283,7 @@ const struct mp__class mp__set_class = {
                "__le__ __lt__ add clear copy difference difference_update discard intersection "
                "intersection_update isdisjoint issubset issuperset pop remove "
                "symmetric_difference symmetric_difference_update union update",
-    .methods = methods,
-    .method_count = sizeof methods / sizeof methods[0],
+    MP__METHODS(methods),
     .create = create,
     .destroy = mp__managed_destroy,
     .value = mp__managed_value,

@@ -65,8 +65,7 @@ const struct mp__class mp__value_class = {
     .name = "Value",
     .proxy_name = "ValueProxy",
     .exposed = "get set",
-    .methods = value_methods,
-    .method_count = sizeof value_methods / sizeof value_methods[0],
+    MP__METHODS(value_methods),
     .create = create_value,
     .destroy = mp__managed_destroy,
     .value = value_itself,
@@ -274,8 +273,7 @@ static mp_object *get_item(struct mp__invocation *call) {
     const mp_object *key;
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice =
-        mp__call_bind(call, "key", &key) ? mp__place_from(call, key, "array", &index, &slice) : -1;
+    int is_slice = mp__place_bind(call, "key", &key, "array", &index, &slice);
     if (is_slice < 0)
         return NULL;
     if (!is_slice) {
@@ -309,9 +307,7 @@ static mp_object *set_item(struct mp__invocation *call) {
     const mp_object *arguments[2];
     ptrdiff_t index;
     mp_slice slice;
-    int is_slice = mp__call_bind(call, "key value", arguments)
-                       ? mp__place_from(call, arguments[0], "array", &index, &slice)
-                       : -1;
+    int is_slice = mp__place_bind(call, "key value", arguments, "array", &index, &slice);
     if (is_slice != 0)
         return is_slice < 0 ? NULL : set_slice(call, slice, arguments[1]);
     if (!mp_list_get(mp__managed_object(call), index))
@@ -336,8 +332,7 @@ const struct mp__class mp__array_class = {
     .name = "Array",
     .proxy_name = "ArrayProxy",
     .exposed = "__len__ __getitem__ __setitem__",
-    .methods = array_methods,
-    .method_count = sizeof array_methods / sizeof array_methods[0],
+    MP__METHODS(array_methods),
     .create = create_array,
     .destroy = mp__managed_destroy,
     .value = array_itself,

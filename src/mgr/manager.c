@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "mgr/class.h"
+#include "mgr/link.h"
 #include "mgr/registry.h"
 
 #define SHUTDOWN_TIMEOUT 1.0
@@ -92,6 +93,7 @@ static void free_manager(struct mp_manager *manager) {
     free(manager->registry);
     free(manager->key);
     free(manager->address);
+    free(manager->linked);
     free((void *)manager->options.init_arg);
     free(manager);
 }
@@ -131,6 +133,14 @@ int mp__manager_check(const mp_manager *manager, const char *function) {
                         "connect it",
                         function, (int)manager->maker);
     return 0;
+}
+
+int mp__manager_check_initial(const mp_manager *manager, const char *function) {
+    int code = mp__manager_check(manager, function);
+    if (code == 0 && manager->state != MP__MANAGER_INITIAL)
+        code = mp__fail(MP_ESTATE, "%s: the manager was started, connected or shut down before",
+                        function);
+    return code;
 }
 
 static int check_new_name(const mp_manager *manager, const char *name, const char *function) {
@@ -194,7 +204,7 @@ void mp_manager_free(mp_manager *manager) {
         return;
     if (manager->state == MP__MANAGER_STARTED && manager->maker == getpid())
         (void)mp_manager_shutdown(manager);
-    if (manager->proxies)
-        manager->free_proxies(manager->proxies);
+    if (manager->linked)
+        mp__link_release(manager->linked);
     free_manager(manager);
 }

@@ -11,7 +11,6 @@
 #include "mp/process.h"
 
 struct mp__server;
-struct mp__proxies;
 struct mp__registry;
 
 enum mp__manager_state {
@@ -35,13 +34,14 @@ struct mp_manager {
     bool has_made_up;              /* the address was made up by start */
     mp_process *process;           /* the server's; NULL: none */
     struct mp__server *server;     /* that serves here; NULL: none */
-    void (*free_proxies)(struct mp__proxies *proxies); /* set with it */
-    struct mp__proxies *proxies;                       /* the client half's; NULL: not yet used */
-    struct mp_manager *next; /* in the list of those to shut down at exit */
+    char *linked;                  /* the address that mp__link_hold was told; NULL: none yet */
+    struct mp_manager *next;       /* in the list of those to shut down at exit */
 };
 
 /* Is it a manager of this process? 0, MP_EINVAL, MP_EFOREIGN with the detail. */
 int mp__manager_check(const mp_manager *manager, const char *function);
+/* The same of one that was neither started nor connected: also MP_ESTATE. */
+int mp__manager_check_initial(const mp_manager *manager, const char *function);
 /* Is it a usable manager of this process, in one of the states in which clients can call? 0,
  * MP_EINVAL, MP_EFOREIGN, MP_ESTATE with the detail. */
 int mp__manager_check_running(const mp_manager *manager, const char *function);

@@ -45,8 +45,7 @@ static int push_slots(struct walk *walk, const mp_object *node) {
     return code;
 }
 
-int mp__proxies_visit(const mp_object *root, struct mp__server *server, mp__proxy_visit_fn visit,
-                      void *arg) {
+int mp__proxies_visit(const mp_object *root, mp__proxy_visit_fn visit, void *arg) {
     struct walk walk = {0};
     int code = mp__is_node(root) ? push(&walk, root) : 0;
     while (code == 0 && walk.count > 0) {
@@ -54,7 +53,7 @@ int mp__proxies_visit(const mp_object *root, struct mp__server *server, mp__prox
         struct mp__proxy_form form;
         bool is_proxy = node->kind == MP_OBJECT_CALL && mp__proxy_form_take(&form, node) > 0;
         if (is_proxy)
-            visit(server, &form.token, arg);
+            visit(node, &form, arg);
         else if (mp__flags(node) & MP__FLAG_NESTED)
             code = push_slots(&walk, node);
     }

@@ -5,13 +5,11 @@
 
 #include "mgr/protocol.h"
 
-struct mp__server;
-
-typedef void (*mp__proxy_visit_fn)(struct mp__server *server, const struct mp__token *token,
+/* Gets a proxy as it stands in an object, and its parts. */
+typedef void (*mp__proxy_visit_fn)(const mp_object *object, const struct mp__proxy_form *form,
                                    void *arg);
 
 /* Go through an object and what is in it, and call `visit` for each proxy. 0 or -ENOMEM. */
-int mp__proxies_visit(const mp_object *root, struct mp__server *server, mp__proxy_visit_fn visit,
-                      void *arg);
+int mp__proxies_visit(const mp_object *root, mp__proxy_visit_fn visit, void *arg);
 
 #endif

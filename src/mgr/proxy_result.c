@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #include "base/fail.h"
-#include "codec/object.h"
-#include "codec/pointer_map.h"
 #include "codec/symbol.h"
+#include "mgr/nested.h"
 #include "mgr/proxy.h"
 #include "mp/process.h"
 #include "net/address.h"
@@ -101,54 +100,12 @@ int mp_proxy_from_object(mp_proxy **out, const mp_object *object) {
     return code < 0 ? code : rebuild(out, &form, NULL);
 }
 
-/* Objects still to be looked at. */
-struct walk {
-    const mp_object **stack; /* from malloc */
-    size_t count, capacity;  /* of stack */
-    struct mp__pointer_map seen;
-};
-
-static int push(struct walk *walk, const mp_object *object) {
-    size_t *place;
-    if (!object || !mp__is_node(object))
-        return 0;
-    int code = mp__is_met_once(object) ? 0 : mp__pointer_map_put(&walk->seen, object, &place);
-    if (code != 0)
-        return code < 0 ? code : 0;
-    if (walk->count == walk->capacity) {
-        size_t capacity = 2 * walk->capacity + 64;
-        void *stack = realloc(walk->stack, capacity * sizeof *walk->stack);
-        if (!stack)
-            return -ENOMEM;
-        walk->stack = stack;
-        walk->capacity = capacity;
-    }
-    walk->stack[walk->count++] = object;
-    return 0;
-}
-
-/* What cannot be reached, or is no proxy after all, stays the name that it is. */
-static void carry_found(const mp_object *object, const struct mp__site *site) {
-    struct mp__proxy_form form;
+/* Every proxy in a value gets a reference of its own, as when Python reads it. What cannot be
+ * reached stays the name that it is. */
+static void carry_found(const mp_object *object, const struct mp__proxy_form *form, void *site) {
     mp_proxy *proxy;
-    if (mp__proxy_form_take(&form, object) == 1 && rebuild(&proxy, &form, site) == 0)
+    if (rebuild(&proxy, form, site) == 0)
         (void)carry((mp_object *)object, proxy);
-}
-
-/* Every proxy in a value gets a reference of its own, as when Python reads it. */
-static int carry_all(const mp_object *value, const struct mp__site *site) {
-    struct walk walk = {0};
-    int code = push(&walk, value);
-    while (code == 0 && walk.count > 0) {
-        const mp_object *object = walk.stack[--walk.count];
-        if (mp_object_get_kind(object) == MP_OBJECT_CALL)
-            carry_found(object, site);
-        for (size_t i = mp__node_slots(object); i-- > 0 && code == 0;)
-            code = push(&walk, mp__node_slot(object, i));
-    }
-    free(walk.stack);
-    mp__pointer_map_fini(&walk.seen);
-    return code < 0 ? mp__fail(code, "looking for proxies in a result") : 0;
 }
 
 /* ("#PROXY", (exposed, token)): the manager has counted a reference for us. */
@@ -189,7 +146,7 @@ int mp__proxy_result(mp_object **result, mp_object *reply, const struct mp__site
         mp_object *value = mp_object_ref(payload);
         mp_object_free(reply);
         reply = NULL;
-        code = has_proxy ? carry_all(value, site) : 0;
+        code = has_proxy ? mp__proxies_visit(value, carry_found, (void *)site) : 0;
         if (code == 0)
             *result = value;
         else

@@ -233,6 +233,7 @@ void mp__referent_forget(struct mp__server *server, struct mp__referent *referen
 
 /* Referents that were reached, and what is in them not yet looked at. */
 struct search {
+    struct mp__server *server;
     struct mp__referent **stack; /* from malloc */
     size_t count;                /* on it */
     size_t capacity;             /* of it; at least the total of referents */
@@ -245,13 +246,15 @@ static void reach(struct search *search, struct mp__referent *referent) {
     search->stack[search->count++] = referent;
 }
 
-static void reach_proxy(struct mp__server *server, const struct mp__token *token, void *arg) {
-    struct mp__referent *referent = mp__server_own(server, token);
+static void reach_proxy(const mp_object *object, const struct mp__proxy_form *form, void *arg) {
+    struct search *search = arg;
+    struct mp__referent *referent = mp__server_own(search->server, &form->token);
+    (void)object;
     if (referent)
-        reach(arg, referent);
+        reach(search, referent);
 }
 
-static int reach_all(struct mp__server *server, struct search *search) {
+static int reach_all(struct search *search) {
     int code = 0;
     while (code == 0 && search->count > 0) {
         const struct mp__referent *referent = search->stack[--search->count];
@@ -259,7 +262,7 @@ static int reach_all(struct mp__server *server, struct search *search) {
         size_t cursor = 0;
         while (code == 0 && referent->class_->next_root &&
                (root = referent->class_->next_root(referent, &cursor)) != NULL)
-            code = mp__proxies_visit(root, server, reach_proxy, search);
+            code = mp__proxies_visit(root, reach_proxy, search);
     }
     return code;
 }
@@ -280,14 +283,15 @@ static void judge(struct mp__referents *table, struct mp__referent *referent, mp
 
 void mp__referents_collect(struct mp__server *server, mp__time now) {
     struct mp__referents *table = &server->referents;
-    struct search search = {.stack = malloc((table->total + 1) * sizeof *search.stack)};
+    struct search search = {.server = server,
+                            .stack = malloc((table->total + 1) * sizeof *search.stack)};
     int code = search.stack ? 0 : -ENOMEM;
     for (size_t i = 0; code == 0 && i < table->bucket_count; i++)
         for (struct mp__referent *referent = table->buckets[i]; referent; referent = referent->next)
             if (!is_idle(referent))
                 reach(&search, referent);
     if (code == 0)
-        code = reach_all(server, &search);
+        code = reach_all(&search);
     for (size_t i = 0; i < table->bucket_count; i++)
         for (struct mp__referent *referent = table->buckets[i], *next; referent; referent = next) {
             next = referent->next;

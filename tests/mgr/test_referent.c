@@ -56,6 +56,16 @@ static void collect_at(mp__time seconds) {
     sweep();
 }
 
+/* One that only another one referred to, which has lost it. */
+static struct mp__managed *make_lost(void) {
+    struct mp__managed *outer = make(), *inner = make();
+    put_proxy(outer, inner);
+    let_go(inner);
+    MPT_OK(mp_list_delete(outer->object, 0));
+    collect_at(1000);
+    return inner;
+}
+
 static void test_the_last_reference_frees(void **state) {
     (void)state;
     begin();
@@ -104,11 +114,7 @@ static void test_what_is_in_a_living_object_lives(void **state) {
 static void test_what_is_in_nothing_goes_after_a_while(void **state) {
     (void)state;
     begin();
-    struct mp__managed *outer = make(), *inner = make();
-    put_proxy(outer, inner);
-    let_go(inner);
-    MPT_OK(mp_list_delete(outer->object, 0));
-    collect_at(1000);
+    (void)make_lost();
     collect_at(1010);
     assert_int_equal(server->referents.total, 2);
     collect_at(1031);
@@ -119,11 +125,7 @@ static void test_what_is_in_nothing_goes_after_a_while(void **state) {
 static void test_who_takes_it_out_in_time_keeps_it(void **state) {
     (void)state;
     begin();
-    struct mp__managed *outer = make(), *inner = make();
-    put_proxy(outer, inner);
-    let_go(inner);
-    MPT_OK(mp_list_delete(outer->object, 0));
-    collect_at(1000);
+    struct mp__managed *inner = make_lost();
     MPT_OK(mp__referent_incref(server, &inner->referent, NULL));
     collect_at(1031);
     let_go(inner);
