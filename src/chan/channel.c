@@ -95,16 +95,26 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned run;                         /* messages since the last look at the writers' lines */
 } stream;
 
-static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
-                     struct thread_shared *self, enum mp__holding_kind kind, mp__time deadline) {
-    int code = mp__guard_try(guard, self, kind, channel);
-    if (__builtin_expect(code != MP_ETIMEDOUT, 1))
+/* is_held: the holding is written, but the guard was not free. */
+__attribute__((noinline)) static int
+lock_slowly(struct channel_shared *channel, struct mp__guard *guard, struct thread_shared *self,
+            enum mp__holding_kind kind, mp__time deadline, bool is_held) {
+    int code = is_held ? MP_ETIMEDOUT : mp__guard_try(guard, self, kind, channel);
+    if (code != MP_ETIMEDOUT)
         return code;
     mp__time least = mp__now() + MP__CHANNEL_GRACE;
     code = mp__guard_wait(guard, self, deadline > least ? deadline : least);
     if (code == MP_ETIMEDOUT)
         mp__unhold(self, kind, channel);
     return code == MP_EOWNERDEAD ? 0 : code; /* what it left was put in order by recovery */
+}
+
+static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
+                     struct thread_shared *self, enum mp__holding_kind kind, mp__time deadline) {
+    bool is_held = mp__hold_quick(self, kind, channel);
+    if (is_held && mp__guard_take(guard, self))
+        return 0;
+    return lock_slowly(channel, guard, self, kind, deadline, is_held);
 }
 
 int mp__channel_lock_tail(struct channel_shared *channel, struct thread_shared *self,

@@ -19,7 +19,7 @@ static void dump_lock_state(FILE *stream, const struct lock_shared *lock) {
         fprintf(stream, "'%.*s' ", MP__LOCK_NAME_BYTES, lock->name);
     mp__dump_guard(stream, &lock->guard);
     if (mp__dump_truth(&lock->is_recursive) && mp__guard_owner(&lock->guard) != 0)
-        fprintf(stream, ", %" PRIu32 " deep", lock->depth);
+        fprintf(stream, ", %" PRIu32 " deep", atomic_load(&lock->depth));
 }
 
 static void dump_lock(const struct mp__sight *sight) {

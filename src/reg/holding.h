@@ -44,19 +44,26 @@ static inline uint64_t mp__holding_look(const mp__holding *entry) {
 mp__holding *mp__hold_slow(struct thread_shared *self, uint64_t value);
 void mp__unhold_slow(struct thread_shared *self, uint64_t value);
 
+/* The quick half of the next one: NULL: nothing was written, it takes the slow one. */
+static inline mp__holding *mp__hold_quick(struct thread_shared *self, enum mp__holding_kind kind,
+                                          const void *object) {
+    uint32_t count = self->holding_count;
+    if (count >= MP__HOLDINGS_INLINE ||
+        (count > 0 && mp__holding_look(&self->holdings[count - 1]) == 0))
+        return NULL;
+    self->holding_count = count + 1;
+    atomic_store_explicit(&self->holdings[count], mp__holding_make(kind, object),
+                          memory_order_release);
+    MP__POINT("holding.hold.written");
+    return &self->holdings[count];
+}
+
 /* Write "kind, object" down. NULL: no memory for another entry, with detail. Objects are 16-byte
  * aligned arena pointers. */
 static inline mp__holding *mp__hold(struct thread_shared *self, enum mp__holding_kind kind,
                                     const void *object) {
-    uint64_t value = mp__holding_make(kind, object);
-    uint32_t count = self->holding_count;
-    if (count >= MP__HOLDINGS_INLINE ||
-        (count > 0 && mp__holding_look(&self->holdings[count - 1]) == 0))
-        return mp__hold_slow(self, value);
-    self->holding_count = count + 1;
-    atomic_store_explicit(&self->holdings[count], value, memory_order_release);
-    MP__POINT("holding.hold.written");
-    return &self->holdings[count];
+    mp__holding *entry = mp__hold_quick(self, kind, object);
+    return entry ? entry : mp__hold_slow(self, mp__holding_make(kind, object));
 }
 
 /* Erase the newest entry for it, by the thread itself. */

@@ -6,9 +6,9 @@
  *    | waiters | dead | 0              | owner thread |     0: free
  *    +---------+------+----------------+--------------+
  *
- * Acquire: write the holding, compare-and-swap 0 -> me. Release: compare-and-swap me -> 0, wake one
- * if the waiters bit was set, erase the holding. `dead`: the last owner died in it; whoever
- * acquires next is told once, by MP_EOWNERDEAD.
+ * Acquire: write the holding, compare-and-swap 0 -> me. Release: exchange me -> 0, wake one if the
+ * waiters bit was set, erase the holding. `dead`: the last owner died in it; whoever acquires next
+ * is told once, by MP_EOWNERDEAD.
  *
  * Not handed over: whoever runs takes it, a woken sleeper tries like all others. `waiters` is a
  * hint that may be set for nobody, never missing for longer than a slice of mp__sleep. */
@@ -41,11 +41,32 @@ static inline uint32_t mp__guard_owner(const struct mp__guard *guard) {
 
 /* The slow halves. wait: the holding is written; 0, MP_EOWNERDEAD, MP_ETIMEDOUT (the holding is
  * still there). wait_telling: also MP_EDEADLK as MP_ETIMEDOUT, with its detail (sync/deadlock.h).
- * release_slow: somebody may sleep, or it is not ours after all (false: nothing was done, the
- * holding is still there). */
+ * release_waking: it was given back while somebody slept: wake one, erase the holding. */
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
 int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
-bool mp__guard_release_slow(struct mp__guard *guard, struct thread_shared *self);
+void mp__guard_release_waking(struct mp__guard *guard, struct thread_shared *self,
+                              enum mp__holding_kind kind, const void *object);
+
+/* Take it if it is free and nobody died in it. The holding is written. */
+static inline bool mp__guard_take(struct mp__guard *guard, struct thread_shared *self) {
+    MP__POINT("guard.acquire.held");
+    uint32_t free_word = 0;
+    if (!atomic_compare_exchange_strong_explicit(&guard->word, &free_word, self->index,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return false;
+    MP__POINT("guard.acquire.taken");
+    return true;
+}
+
+/* Give it back if it is ours and nobody sleeps. The holding is still there. */
+static inline bool mp__guard_give(struct mp__guard *guard, struct thread_shared *self) {
+    uint32_t mine = self->index;
+    if (!atomic_compare_exchange_strong_explicit(&guard->word, &mine, 0, memory_order_release,
+                                                 memory_order_relaxed))
+        return false;
+    MP__POINT("guard.release.freed");
+    return true;
+}
 
 /* Take it if it is free: 0; MP_ETIMEDOUT: it is not, or died with its owner (then acquire tells).
  * The holding is written in both cases: after MP_ETIMEDOUT either mp__guard_wait or mp__unhold has
@@ -54,13 +75,7 @@ static inline int mp__guard_try(struct mp__guard *guard, struct thread_shared *s
                                 enum mp__holding_kind kind, const void *object) {
     if (!mp__hold(self, kind, object))
         return -ENOMEM;
-    MP__POINT("guard.acquire.held");
-    uint32_t free_word = 0;
-    if (!atomic_compare_exchange_strong_explicit(&guard->word, &free_word, self->index,
-                                                 memory_order_acquire, memory_order_relaxed))
-        return MP_ETIMEDOUT;
-    MP__POINT("guard.acquire.taken");
-    return 0;
+    return mp__guard_take(guard, self) ? 0 : MP_ETIMEDOUT;
 }
 
 /* `kind`, `object`: what recovery is told when we die holding it. 0; MP_EOWNERDEAD: acquired, the
@@ -77,26 +92,30 @@ static inline int mp__guard_acquire(struct mp__guard *guard, struct thread_share
     return code;
 }
 
-/* false: it is not ours, nothing was done. */
-static inline bool mp__guard_release_checked(struct mp__guard *guard, struct thread_shared *self,
-                                             enum mp__holding_kind kind, const void *object) {
-    uint32_t mine = self->index;
-    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(
-                             &guard->word, &mine, 0, memory_order_release, memory_order_relaxed),
-                         0) &&
-        !mp__guard_release_slow(guard, self))
-        return false;
+/* The word was `word` until we stored 0. */
+static inline void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,
+                                            enum mp__holding_kind kind, const void *object,
+                                            uint32_t word) {
+    MP__POINT("guard.release.unlocked");
+    if (__builtin_expect((word & MP__GUARD_WAITERS) != 0, 0)) {
+        mp__guard_release_waking(guard, self, kind, object);
+        return;
+    }
     MP__POINT("guard.release.freed");
     mp__unhold(self, kind, object);
-    return true;
 }
 
+/* It is ours: nobody but recovery, when we are dead, takes it from us. */
 static inline void mp__guard_release(struct mp__guard *guard, struct thread_shared *self,
                                      enum mp__holding_kind kind, const void *object) {
-    bool was_ours = mp__guard_release_checked(guard, self, kind, object);
-    assert(was_ours);
-    (void)was_ours;
+    uint32_t word = atomic_exchange_explicit(&guard->word, 0, memory_order_release);
+    assert((word & ~MP__GUARD_WAITERS) == self->index);
+    mp__guard_finish_release(guard, self, kind, object, word);
 }
+
+/* For one that others may take from us. false: it is not ours, nothing was done. */
+bool mp__guard_release_checked(struct mp__guard *guard, struct thread_shared *self,
+                               enum mp__holding_kind kind, const void *object);
 
 /* For a recover function, after its repair: if `dead_thread` owns the guard, free it (marked dead
  * when `mark`) and wake. Also to be called when it does not own it: the dead one may have taken a

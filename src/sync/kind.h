@@ -52,7 +52,10 @@ static inline int mp__kind_check(const void *object, enum mp__kind kind, const c
                                  const char *noun) {
     if (__builtin_expect(mp__kind_is(object, kind), 1))
         return 0;
-    return mp__kind_refuse(object, kind, function, noun);
+    int code = mp__kind_refuse(object, kind, function, noun);
+    if (code >= 0) /* never: callers need not be compiled to go on after it */
+        __builtin_unreachable();
+    return code;
 }
 
 /* End an object of ours: it is no object any more, and its block is free. If we die in between, it

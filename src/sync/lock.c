@@ -17,7 +17,7 @@ void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     lock->is_recursive = is_recursive;
     lock->detects_deadlock = false;
     memset(lock->name, 0, sizeof lock->name);
-    lock->depth = 0;
+    atomic_init(&lock->depth, 0);
     atomic_init(&lock->guard.word, 0);
     atomic_store_explicit(&lock->kind, MP__KIND_LOCK, memory_order_release);
 }
@@ -57,23 +57,41 @@ int mp_lock_new_with(mp_lock **out, mp_context *context, const mp_lock_options *
     return make_lock(out, options ? options : &defaults, __func__);
 }
 
+static uint32_t depth_of(const struct lock_shared *lock) {
+    return atomic_load_explicit(&lock->depth, memory_order_relaxed);
+}
+
+static void set_depth(struct lock_shared *lock, uint32_t depth) {
+    atomic_store_explicit(&lock->depth, depth, memory_order_relaxed);
+}
+
 /* An RLock that is ours already. */
 static int go_deeper(struct lock_shared *lock) {
-    if (lock->depth == UINT32_MAX)
+    uint32_t depth = depth_of(lock);
+    if (depth == UINT32_MAX)
         return mp__fail(MP_EINVAL, "mp_lock_acquire: this thread has taken the RLock %u times",
-                        lock->depth);
-    lock->depth++;
+                        depth);
+    set_depth(lock, depth + 1);
     return 0;
+}
+
+/* true: it is an RLock that was taken more than once, and stays ours. */
+static bool leave_once(struct lock_shared *lock) {
+    uint32_t depth = depth_of(lock);
+    if (depth > 1)
+        set_depth(lock, depth - 1);
+    return depth > 1;
 }
 
 /* A Lock has no depth: it may have been released by another thread, and even freed, by now. */
 static void begin_depth(struct lock_shared *lock) {
     if (lock->is_recursive)
-        lock->depth = 1;
+        set_depth(lock, 1);
 }
 
 /* The guard was not free at first sight; the holding is written. */
-static int wait_for_lock(struct lock_shared *lock, struct thread_shared *self, double timeout) {
+__attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
+                                                   struct thread_shared *self, double timeout) {
     mp__time deadline;
     int code = mp__deadline(&deadline, timeout);
     if (code == 0)
@@ -94,8 +112,14 @@ static int wait_for_lock(struct lock_shared *lock, struct thread_shared *self, d
     return code;
 }
 
-int mp_lock_acquire(mp_lock *lock, double timeout) {
-    int code = mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock");
+/* Is it an RLock that this thread has? */
+static bool is_taken_again(const struct lock_shared *lock, const struct thread_shared *self) {
+    return lock->is_recursive && mp__lock_is_mine(lock, self);
+}
+
+/* Whatever there is to join, to refuse and to make room for first. */
+__attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, double timeout) {
+    int code = mp__kind_check(lock, MP__KIND_LOCK, "mp_lock_acquire", "lock");
     if (code < 0)
         return code;
     struct thread_shared *self = mp__self();
@@ -103,14 +127,27 @@ int mp_lock_acquire(mp_lock *lock, double timeout) {
         return -ENOMEM;
     if (isnan(timeout))
         return mp__fail(MP_EINVAL, "mp_lock_acquire: the timeout is not a number");
-    if (lock->is_recursive && mp__lock_is_mine(lock, self))
+    if (is_taken_again(lock, self))
         return go_deeper(lock);
     code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
-    if (__builtin_expect(code == MP_ETIMEDOUT, 0))
+    if (code == MP_ETIMEDOUT)
         return wait_for_lock(lock, self, timeout);
     if (code == 0)
         begin_depth(lock);
     return code;
+}
+
+/* A locked instruction waits for all stores before it, also for those that save registers. So this
+ * is the way of those who find the lock free, and nothing else; it ends in the other ones. */
+int mp_lock_acquire(mp_lock *lock, double timeout) {
+    struct thread_shared *self = mp__self_cached;
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || isnan(timeout) ||
+        is_taken_again(lock, self) || !mp__hold_quick(self, MP__HOLDING_LOCK, lock))
+        return acquire_slowly(lock, timeout);
+    if (!mp__guard_take(&lock->guard, self))
+        return wait_for_lock(lock, self, timeout);
+    begin_depth(lock);
+    return 0;
 }
 
 /* Somebody else's Lock: make it ours first, so that at every moment the list of its owner names it.
@@ -149,13 +186,15 @@ static int release_of_other(struct lock_shared *lock, struct thread_shared *self
 static int release_recursive(struct lock_shared *lock, struct thread_shared *self) {
     if (!mp__lock_is_mine(lock, self))
         return mp__fail(MP_EOWNER, "mp_lock_release: this thread does not hold the RLock");
-    if (--lock->depth == 0)
+    if (!leave_once(lock))
         mp__guard_release(&lock->guard, self, MP__HOLDING_LOCK, lock);
     return 0;
 }
 
-int mp_lock_release(mp_lock *lock) {
-    int code = mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock");
+/* Somebody sleeps, it is taken several times, it is another one's, or there is something to join or
+ * to refuse first. */
+__attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
+    int code = mp__kind_check(lock, MP__KIND_LOCK, "mp_lock_release", "lock");
     if (code < 0)
         return code;
     struct thread_shared *self = mp__self();
@@ -166,6 +205,15 @@ int mp_lock_release(mp_lock *lock) {
     if (mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
         return 0;
     return release_of_other(lock, self);
+}
+
+int mp_lock_release(mp_lock *lock) {
+    struct thread_shared *self = mp__self_cached;
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || depth_of(lock) > 1 ||
+        !mp__guard_give(&lock->guard, self))
+        return release_slowly(lock);
+    mp__unhold(self, MP__HOLDING_LOCK, lock);
+    return 0;
 }
 
 bool mp_lock_locked(const mp_lock *lock) {
@@ -180,7 +228,7 @@ void mp_lock_free(mp_lock *lock) {
 }
 
 uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
-    uint32_t depth = lock->depth;
+    uint32_t depth = depth_of(lock);
     mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock);
     return depth;
 }
@@ -188,14 +236,14 @@ uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
 int mp__lock_enter_again(struct lock_shared *lock, struct thread_shared *self, uint32_t depth) {
     int code = mp__guard_acquire(&lock->guard, self, MP__HOLDING_LOCK, lock, MP__NEVER);
     if (lock->is_recursive)
-        lock->depth = depth;
+        set_depth(lock, depth);
     return code;
 }
 
 void mp__lock_release_dead(struct lock_shared *lock) {
     struct thread_shared *self = mp__self();
     assert(mp__lock_is_mine(lock, self));
-    if (lock->is_recursive && --lock->depth > 0)
+    if (leave_once(lock))
         return;
     mp__guard_recover(&lock->guard, self->index, true);
     mp__unhold(self, MP__HOLDING_LOCK, lock);

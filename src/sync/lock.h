@@ -19,7 +19,8 @@ struct lock_shared {
     bool detects_deadlock;               /* who waits in a cycle gets MP_EDEADLK */
     char name[MP__LOCK_NAME_BYTES];      /* for messages; "" none */
     _Alignas(64) struct mp__guard guard; /* who holds it; a line of its own */
-    uint32_t depth;                      /* RLock: how often the owner has taken it; the owner's */
+    _Atomic uint32_t depth; /* RLock: how often its owner has taken it, who alone writes it; left
+                               behind when it is released. Lock: 0 */
 };
 
 _Static_assert(sizeof(struct lock_shared) <= 128, "a lock is small");

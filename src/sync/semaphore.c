@@ -106,22 +106,31 @@ static int wait_on_record(mp_semaphore *semaphore, mp__time deadline) {
     return code;
 }
 
-int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
-    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
-    if (code < 0)
-        return code;
+/* There is no unit at first sight, or something to refuse. */
+__attribute__((noinline)) static int acquire_slowly(mp_semaphore *semaphore, double timeout) {
+    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, "mp_semaphore_acquire", "semaphore");
     mp__time deadline;
-    uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
-    if (timeout >= 0 && take_unit(semaphore, &word, 0))
-        return 0;
-    code = mp__deadline(&deadline, timeout);
+    if (code == 0)
+        code = mp__deadline(&deadline, timeout);
     if (code < 0)
         return code;
-    code = deadline > 0 ? wait_on_record(semaphore, deadline)
-                        : (take_unit(semaphore, &word, 0) ? 0 : MP_ETIMEDOUT);
+    uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+    if (deadline > 0)
+        code = wait_on_record(semaphore, deadline);
+    else
+        code = take_unit(semaphore, &word, 0) ? 0 : MP_ETIMEDOUT;
     if (code == MP_ETIMEDOUT)
         mp__fail(code, "mp_semaphore_acquire: no unit within %g seconds", timeout);
     return code;
+}
+
+int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
+    if (timeout >= 0 && mp__kind_is(semaphore, MP__KIND_SEMAPHORE)) {
+        uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
+        if (take_unit(semaphore, &word, 0))
+            return 0;
+    }
+    return acquire_slowly(semaphore, timeout);
 }
 
 int mp_semaphore_release(mp_semaphore *semaphore, unsigned n) {

@@ -224,6 +224,16 @@ static inline __attribute__((always_inline)) double measure_fight(void (*body)(v
         (void)subject;                                        \
         return measure_alone(acquire_##name, release_##name); \
     }
+/* What the raw one costs behind a call, as that of any library is: the return address is one more
+ * store that each locked instruction has to wait for. */
+#define DEFINE_CALLED(name)                                             \
+    static __attribute__((noinline)) void acquire_called_##name(void) { \
+        acquire_##name();                                               \
+    }                                                                   \
+    static __attribute__((noinline)) void release_called_##name(void) { \
+        release_##name();                                               \
+    }                                                                   \
+    DEFINE_ALONE(called_##name)
 #define DEFINE_CONTENDER(name)                                 \
     DEFINE_ALONE(name)                                         \
     static void fighter_##name(void *arg) {                    \
@@ -244,6 +254,9 @@ DEFINE_ALONE(sem)
 DEFINE_ALONE(semaphore)
 DEFINE_ALONE(flag)
 DEFINE_ALONE(event)
+DEFINE_CALLED(futex)
+DEFINE_CALLED(count)
+DEFINE_CALLED(flag)
 
 static void init_locks(void) {
     locks = bench_shared(sizeof *locks);
@@ -259,21 +272,21 @@ static void init_locks(void) {
 }
 
 static const struct bench_contender alone[] = {
-    {"futex", alone_futex, NULL},
-    {"pthread", alone_plain, NULL},
-    {"pthread robust", alone_robust, NULL},
-    {"libmp Lock", alone_lock, NULL},
-    {"pthread recursive", alone_recursive, NULL},
+    {"futex", alone_futex, NULL},       {"futex, called", alone_called_futex, NULL},
+    {"pthread", alone_plain, NULL},     {"pthread robust", alone_robust, NULL},
+    {"libmp Lock", alone_lock, NULL},   {"pthread recursive", alone_recursive, NULL},
     {"libmp RLock", alone_rlock, NULL},
 };
 static const struct bench_contender semaphores[] = {
     {"futex", alone_count, NULL},
+    {"futex, called", alone_called_count, NULL},
     {"sem_t", alone_sem, NULL},
     {"pthread robust", alone_robust, NULL},
     {"libmp Semaphore", alone_semaphore, NULL},
 };
 static const struct bench_contender events[] = {
     {"futex", alone_flag, NULL},
+    {"futex, called", alone_called_flag, NULL},
     {"pthread robust", alone_robust, NULL},
     {"libmp Event", alone_event, NULL},
 };

@@ -38,7 +38,7 @@ SUBJECTS = {
 }
 
 # Who is no peer but a limit: nobody may die in it.
-LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "raw prefork", "raw task ring", "raw forks", "futex", "futex+spin")
+LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "raw prefork", "raw task ring", "raw forks", "futex", "futex, called", "futex+spin")
 
 START, LARGE = "start+join", "start+join, 1 GiB parent"
 ALONE, FIGHT = "lock, alone", "lock, 2 processes, 100 ns inside"
