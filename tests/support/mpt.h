@@ -15,7 +15,10 @@
  *
  * In a child never use a cmocka assert (it would run the remaining tests there and the parent would
  * report success): use MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits
- * for a fact, with a limit. */
+ * for a fact, with a limit.
+ *
+ * Beside it: process.h (processes of libmp), board.h (shared words below mp_shared_alloc), object.h
+ * (what Python prints of an object), python.h (every python3 here), failing.h (libc that fails). */
 #ifndef MPT_H
 #define MPT_H
 
