@@ -185,7 +185,8 @@ int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object) {
     return 1;
 }
 
-/* A class has the last of its module's and outer classes' names; those of AutoProxies are made up. */
+/* A class has the last of its module's and outer classes' names; those of AutoProxies are made
+ * up. */
 int mp__proxy_print(struct mp__buffer *text, const char *class_name, const char *type_id,
                     uint64_t at) {
     char tail[40];
