@@ -24,9 +24,9 @@ static inline bool mp__log_is_heard(void) {
             mp_log(level, __VA_ARGS__);              \
     } while (0)
 
-/* The same with a lock of the library held, or in what others wait for: standard error gets the line
- * at once, the handler when the next line is logged without, or at mp__log_catch_up. The last few
- * lines are kept for it. */
+/* The same with a lock of the library held, or in what others wait for: standard error gets the
+ * line at once, the handler when the next line is logged without, or at mp__log_catch_up. The last
+ * few lines are kept for it. */
 #define mp__log_held(level, ...)                     \
     do {                                             \
         if (__builtin_expect(mp__log_is_heard(), 0)) \
