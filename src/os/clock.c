@@ -13,7 +13,7 @@ mp__time mp__now(void) {
     return (mp__time)now.tv_sec * MP__SECOND + now.tv_nsec;
 }
 
-int mp__deadline(mp__time *out, double timeout) {
+int mp__deadline_reckon(mp__time *out, double timeout) {
     if (isnan(timeout))
         return mp__fail(MP_EINVAL,
                         "the timeout is not a number; give seconds, MP_NOWAIT or MP_FOREVER");
