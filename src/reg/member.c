@@ -382,6 +382,7 @@ static void free_own_slot(mp__member_ref self) {
     MP__POINT("member.leave.life");
     atomic_store(&here.self, 0);
     mp__member_free(self);
+    mp__sleep_tell_change();
 }
 
 /* A process that never took a block or a record has nothing that somebody could recover meanwhile.

@@ -71,6 +71,7 @@ static void free_threads(mp__member_ref ref) {
 static void recover_running(mp__member_ref ref) {
     recover_threads(ref);
     MP__POINT("recover.member.threads");
+    mp__sleep_end_turns(ref);
     mp__member_give_up_children(mp__member_index(ref));
     MP__POINT("recover.member.children");
     mp__heap_recover(mp__member_index(ref), is_dead_thread);

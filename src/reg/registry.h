@@ -11,18 +11,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "os/clock.h"
 #include "os/robust.h"
 #include "reg/member.h"
 #include "reg/thread.h"
+
+#define MP__SLEEP_TURNS 4 /* sleepers that look round at the same time */
 
 struct registry_shared {
     _Atomic uint32_t maker; /* 0 new; pid of who makes it; MP__REGISTRY_READY */
     _Atomic uint32_t
         member_high; /* largest slot index ever used; raised before the slot is taken */
-    _Atomic uint32_t thread_high; /* the same for thread records */
-    _Atomic int64_t looked_round; /* mp__time when a sleeper last looked whether all are alive */
-    _Atomic uint32_t news;        /* deaths and newcomers, see reg/sleep.c */
-    _Alignas(64) struct mp__robust recover; /* held by who recovers, or enters by itself */
+    _Atomic uint32_t thread_high;  /* the same for thread records */
+    _Atomic mp__time looked_round; /* when a sleeper last looked whether all are alive */
+    _Atomic uint32_t news;         /* deaths and newcomers, see reg/sleep.c */
+    _Atomic uint32_t rest;         /* for sleepers who leave looking round to others, the same */
+    _Atomic mp__time turns[MP__SLEEP_TURNS]; /* until when a sleeper has promised to look round */
+    _Alignas(64) struct mp__robust recover;  /* held by who recovers, or enters by itself */
     _Alignas(64) struct member_shared members[MP__MEMBER_MAX]; /* [0] is never used */
     _Alignas(64) struct thread_shared threads[MP__THREAD_MAX]; /* [0] is never used */
 };

@@ -12,43 +12,57 @@
 #include "reg/recover.h"
 #include "reg/registry.h"
 
-#define GLANCE (MP__SECOND / 1000)             /* the first sleep, in which we watch nobody */
-#define FIRST_SLICE (MP__SECOND / 20)          /* the second one */
-#define LONGEST_SLICE (MP__SECOND / 10 * 8)    /* when the kernel tells of every death */
-#define LONGEST_UNTOLD_SLICE (MP__SECOND / 20) /* when only our looking finds one */
-#define LONGEST_DYING (MP__SECOND / 50)        /* that we wait for a dying process at a time */
+/* A sleep in which we watch nobody. Not before the processor's own tick, as a rule: to set a timer
+ * that comes earlier costs as much as the sleep. */
+#define GLANCE (MP__SECOND / 250)
+#define FIRST_SLICE (MP__SECOND / 20)          /* when the kernel tells of every death */
+#define TURN_SLICE (MP__SECOND / 10 * 8)       /* of who looks round for those who rest */
+#define REST_SLICE (MP__SECOND * 10)           /* while others look round */
+#define FIRST_UNTOLD_SLICE (MP__SECOND / 1000) /* when only our looking finds a death */
+#define LONGEST_UNTOLD_SLICE (MP__SECOND / 20)
+#define GROWTH 8                        /* from slice to slice in vain */
+#define LATE (MP__SECOND / 10)          /* a turn that is late by this is somebody else's */
+#define LONGEST_DYING (MP__SECOND / 50) /* that we wait for a dying process at a time */
 
 #define NEIGHBOURS 8 /* processes that a sleeper watches */
 
-/* The word in the registry, `news`: number of the last news << 1 | somebody watches. */
+/* The words in the registry, `news` and `rest`: number << 2 | somebody came or went of whom those
+ * who rest know nothing << 1 | somebody sleeps on it. */
 #define WATCHED UINT32_C(1)
-#define ONE_NEWS UINT32_C(2)
+#define CHANGED UINT32_C(2)
+#define STEP UINT32_C(4)
 
-static uint32_t prepare_news(void) {
-    uint32_t word = atomic_load(&mp__registry->news);
-    if (!(word & WATCHED))
-        word = atomic_fetch_or(&mp__registry->news, WATCHED) | WATCHED;
+static uint32_t announce(_Atomic uint32_t *word) {
+    uint32_t value = atomic_load(word);
+    if (!(value & WATCHED))
+        value = atomic_fetch_or(word, WATCHED) | WATCHED;
     MP__POINT("sleep.watch.announced");
-    return word;
+    return value;
 }
 
-static void tell(uint32_t taken_away, int count) {
-    uint32_t word = atomic_load(&mp__registry->news);
+static void tell(_Atomic uint32_t *word, uint32_t taken_away, int count) {
+    uint32_t value = atomic_load(word);
     do {
-        if (!(word & WATCHED))
+        if (!(value & WATCHED))
             return;
-    } while (
-        !atomic_compare_exchange_weak(&mp__registry->news, &word, (word + ONE_NEWS) & ~taken_away));
+    } while (!atomic_compare_exchange_weak(word, &value, (value + STEP) & ~taken_away));
     MP__POINT("sleep.tell.counted");
-    mp__futex_wake(&mp__registry->news, count);
+    mp__futex_wake(word, count);
 }
 
 void mp__sleep_tell_death(void) {
-    tell(WATCHED, MP__WAKE_ALL);
+    tell(&mp__registry->news, WATCHED, MP__WAKE_ALL);
+}
+
+void mp__sleep_tell_change(void) {
+    if (atomic_load(&mp__registry->rest) & WATCHED)
+        atomic_fetch_or(&mp__registry->rest, CHANGED);
+    MP__POINT("sleep.change.noted");
 }
 
 void mp__sleep_tell_newcomer(void) {
-    tell(0, 1);
+    mp__sleep_tell_change();
+    tell(&mp__registry->news, 0, 1);
 }
 
 /* What one sleep is about. */
@@ -57,12 +71,17 @@ struct sleep {
     mp__member_ref lives[MP__WAIT_ANY_MAX];       /* whose life a word is; 0: it is no life */
     size_t count;                                 /* of words */
     mp__time deadline;                            /* the caller's */
-    bool is_blind; /* there is somebody whose death the kernel would not tell */
+    _Atomic mp__time *turn; /* in which we look round for others; NULL: none */
+    bool is_blind;          /* there is somebody whose death the kernel would not tell */
 };
 
 static void add_word(struct sleep *sleep, struct mp__wait_word word, mp__member_ref life) {
     sleep->lives[sleep->count] = life;
     sleep->words[sleep->count++] = word;
+}
+
+static void add_news(struct sleep *sleep, _Atomic uint32_t *word) {
+    add_word(sleep, (struct mp__wait_word){word, announce(word)}, 0);
 }
 
 /* A process whose first thread has ended before it. */
@@ -85,9 +104,10 @@ static bool attend_death(mp__member_ref ref, mp__time deadline) {
     mp__time latest = mp__now() + LONGEST_DYING;
     if (mp__recover_member_until(ref, 0))
         return true;
-    if (has_lost_life(ref) || !mp__member_is_alive(ref))
+    if (has_lost_life(ref))
         return false;
-    mp__child_await_end(mp__member_pid(ref), deadline < latest ? deadline : latest);
+    if (mp__member_is_alive(ref)) /* else it has gone meanwhile, or another one recovers it */
+        mp__child_await_end(mp__member_pid(ref), deadline < latest ? deadline : latest);
     if (mp__recover_member_until(ref, 0))
         return true;
     if (mp__now() >= latest && mp__member_is_alive(ref))
@@ -110,23 +130,30 @@ static mp__member_ref member_of(uint32_t thread) {
     return thread ? atomic_load(&mp__thread_at(thread)->member) : 0;
 }
 
+static mp__member_ref self_ref(void) {
+    return mp__self_cached ? atomic_load(&mp__self_cached->member) : 0;
+}
+
+/* Unless it is us. */
+static void watch_member(struct sleep *sleep, uint32_t index, mp__member_ref self) {
+    uint64_t status = atomic_load(&mp__member_at(index)->status);
+    mp__member_ref ref = mp__status_ref(status, index);
+    if (mp__status_state(status) == MP__MEMBER_RUNNING && ref != self)
+        watch_life(sleep, ref);
+}
+
 /* Each process watches some of its neighbours, so that everybody is watched by some; watching all
- * would cost each sleeper much whenever its slice is over. A death that none of those who watch it
- * sleeps through is found by the next sleeper whose slice is over, when it looks round. */
+ * would cost each sleeper much. A death that none of those who watch it sleeps through is found by
+ * the next sleeper whose slice is over, when it looks round. */
 static void watch_family(struct sleep *sleep, mp__member_ref owner) {
-    mp__member_ref self = mp__self_cached ? atomic_load(&mp__self_cached->member) : 0;
+    mp__member_ref self = self_ref();
     uint32_t high = atomic_load(&mp__registry->member_high);
-    add_word(sleep, (struct mp__wait_word){&mp__registry->news, prepare_news()}, 0);
+    add_news(sleep, &mp__registry->news);
     if (owner != 0)
         watch_life(sleep, owner);
     size_t most = sleep->count + NEIGHBOURS;
-    for (uint32_t i = 1; i <= high && sleep->count < most; i++) {
-        uint32_t index = (mp__member_index(self) + i - 1) % high + 1;
-        uint64_t status = atomic_load(&mp__member_at(index)->status);
-        mp__member_ref ref = mp__status_ref(status, index);
-        if (mp__status_state(status) == MP__MEMBER_RUNNING && ref != self && ref != owner)
-            watch_life(sleep, ref);
-    }
+    for (uint32_t i = 1; i <= high && sleep->count < most; i++)
+        watch_member(sleep, (mp__member_index(self) + i - 1) % high + 1, self);
 }
 
 static void attend_deaths(const struct sleep *sleep) {
@@ -147,6 +174,70 @@ static int sleep_for(const struct sleep *sleep, mp__time slice) {
     return code == 0 || is_last ? code : -EAGAIN;
 }
 
+/* A promise to look round soon, if one is wanted: when it ends, and in the lowest bits who made it.
+ * A stopped one is replaced when that is over, a killed one when it is recovered. */
+#define PROMISER UINT32_C(0xfff)
+_Static_assert(MP__MEMBER_MAX == PROMISER + 1, "a member's index is in a promise");
+
+static _Atomic mp__time *take_turn(mp__member_ref self) {
+    mp__time now = mp__now();
+    mp__time promise = ((now + TURN_SLICE + LATE) & ~(mp__time)PROMISER) | mp__member_index(self);
+    for (int i = 0; i < MP__SLEEP_TURNS; i++) {
+        _Atomic mp__time *turn = &mp__registry->turns[i];
+        mp__time until = atomic_load(turn);
+        if (until <= now && atomic_compare_exchange_strong(turn, &until, promise)) {
+            MP__POINT("sleep.turn.taken");
+            return turn;
+        }
+    }
+    return NULL;
+}
+
+void mp__sleep_end_turns(mp__member_ref dead) {
+    for (int i = 0; i < MP__SLEEP_TURNS; i++) {
+        mp__time promise = atomic_load(&mp__registry->turns[i]);
+        if ((promise & PROMISER) == mp__member_index(dead))
+            atomic_compare_exchange_strong(&mp__registry->turns[i], &promise, 0);
+    }
+    MP__POINT("sleep.turn.taken_away");
+}
+
+/* The longest slice. Who has slept for long only takes turns with others in looking round, however
+ * many they are, and rests in between; then it also watches those who look. */
+static mp__time begin_turn(struct sleep *sleep) {
+    mp__member_ref self = self_ref();
+    if (self == 0)
+        return TURN_SLICE;
+    add_news(sleep, &mp__registry->rest);
+    sleep->turn = take_turn(self);
+    if (sleep->turn) {
+        sleep->count--;
+        return TURN_SLICE;
+    }
+    for (int i = 0; i < MP__SLEEP_TURNS; i++)
+        watch_member(sleep, atomic_load(&mp__registry->turns[i]) & PROMISER, self);
+    return sleep->is_blind ? LONGEST_UNTOLD_SLICE : REST_SLICE;
+}
+
+/* We may not come back: when few are left, one of those who rest has to look round. */
+static void end_turn(_Atomic mp__time *turn) {
+    int left = 0;
+    mp__time now = mp__now();
+    atomic_store(turn, 0);
+    MP__POINT("sleep.turn.ended");
+    for (int i = 0; i < MP__SLEEP_TURNS; i++)
+        left += atomic_load(&mp__registry->turns[i]) > now;
+    if (left < MP__SLEEP_TURNS / 2)
+        tell(&mp__registry->rest, 0, 1);
+}
+
+/* A slice is over. What those who rest do not know is told to them by who has a turn. */
+static void look_round(const struct sleep *sleep) {
+    mp__recover_look_round();
+    if (sleep->turn && (atomic_load(&mp__registry->rest) & CHANGED))
+        tell(&mp__registry->rest, WATCHED | CHANGED, MP__WAKE_ALL);
+}
+
 static bool can_watch(void) {
     return mp__registry && mp__futex_can_wait_any();
 }
@@ -155,17 +246,24 @@ static mp__time between(mp__time least, mp__time slice, mp__time most) {
     return slice < least ? least : slice < most ? slice : most;
 }
 
+static mp__time fit_slice(struct sleep *sleep, mp__time slice) {
+    if (sleep->is_blind)
+        return between(FIRST_UNTOLD_SLICE, slice, LONGEST_UNTOLD_SLICE);
+    return between(FIRST_SLICE, slice, slice > TURN_SLICE ? begin_turn(sleep) : TURN_SLICE);
+}
+
 /* The same for about that slice; afterwards it says how long it was. */
 static int sleep_watching(struct sleep *sleep, mp__member_ref owner, mp__time *slice) {
     if (can_watch())
         watch_family(sleep, owner);
     else
         sleep->is_blind = true;
-    *slice = sleep->is_blind ? between(GLANCE, *slice, LONGEST_UNTOLD_SLICE)
-                             : between(FIRST_SLICE, *slice, LONGEST_SLICE);
+    *slice = fit_slice(sleep, *slice);
     int code = sleep_for(sleep, *slice);
-    if (code == -EAGAIN)
-        mp__recover_look_round();
+    if (code != 0)
+        look_round(sleep);
+    if (sleep->turn)
+        end_turn(sleep->turn);
     return code;
 }
 
@@ -173,6 +271,7 @@ static void init_sleep(struct sleep *sleep, const struct mp__wait_word *list, si
                        mp__time deadline) {
     sleep->count = 0; /* it is large: only what is used is written */
     sleep->is_blind = false;
+    sleep->turn = NULL;
     sleep->deadline = deadline;
     for (size_t i = 0; i < count; i++)
         add_word(sleep, list[i], 0);
@@ -182,20 +281,37 @@ int mp__sleep_any(const struct mp__wait_word *list, size_t count, mp__time deadl
     assert(count >= 1 && count <= MP__SLEEP_WORDS_MAX);
     struct sleep sleep;
     init_sleep(&sleep, list, count, deadline);
-    mp__time slice = LONGEST_SLICE;
+    mp__time slice = TURN_SLICE;
     int code = sleep_watching(&sleep, 0, &slice);
     return code == -EAGAIN ? 0 : code;
 }
 
 /* Slices grow while a thread comes back for the same thing in vain. */
-static _Thread_local struct {
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     const _Atomic uint32_t *word; /* slept on */
     uint32_t expected;            /* its value then */
-    mp__time slice;               /* how long it was, when it passed without a wake; 0 it did not */
+    bool is_brisk;                /* it was woken at once: watching would cost as much as that */
+    mp__time slice;               /* for the next sleep */
 } last_sleep;
 
-static bool is_glance(const _Atomic uint32_t *word, uint32_t expected) {
-    return last_sleep.slice == 0 || last_sleep.word != word || last_sleep.expected != expected;
+/* Lives are watched by who expects to sleep for long. */
+static int sleep_briefly(struct sleep *sleep, mp__member_ref owner) {
+    if (owner != 0 && can_watch())
+        watch_life(sleep, owner);
+    int code = sleep_for(sleep, GLANCE);
+    last_sleep.is_brisk = code == 0;
+    return code;
+}
+
+/* Woken for nothing, it sleeps on as before. */
+static int sleep_long(struct sleep *sleep, mp__member_ref owner) {
+    mp__time begin = mp__now();
+    int code = sleep_watching(sleep, owner, &last_sleep.slice);
+    bool has_changed = atomic_load(sleep->words[0].word) != sleep->words[0].expected;
+    last_sleep.is_brisk = has_changed && mp__now() - begin < GLANCE;
+    if (code == -EAGAIN)
+        last_sleep.slice *= GROWTH;
+    return code;
 }
 
 /* One slice. The caller looks again and comes back: what it waits for may have come without the
@@ -204,19 +320,11 @@ static int sleep_slice(_Atomic uint32_t *word, uint32_t expected, mp__member_ref
                        mp__time deadline) {
     struct sleep sleep;
     init_sleep(&sleep, &(struct mp__wait_word){word, expected}, 1, deadline);
-    mp__time slice = last_sleep.slice * 2;
-    int code;
-    if (is_glance(word, expected)) {
-        slice = GLANCE;
-        if (owner != 0 && can_watch())
-            watch_life(&sleep, owner);
-        code = sleep_for(&sleep, GLANCE);
-    } else {
-        code = sleep_watching(&sleep, owner, &slice);
-    }
+    if (last_sleep.word != word || last_sleep.expected != expected)
+        last_sleep.slice = 0;
     last_sleep.word = word;
     last_sleep.expected = expected;
-    last_sleep.slice = code == -EAGAIN ? slice : 0;
+    int code = last_sleep.is_brisk ? sleep_briefly(&sleep, owner) : sleep_long(&sleep, owner);
     return code == -EAGAIN ? 0 : code;
 }
 
