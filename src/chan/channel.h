@@ -73,7 +73,7 @@ struct channel_side_shared {
     _Atomic uint64_t seen; /* tail: head.load, head: tail.position as last looked at */
     _Alignas(64) _Atomic uint64_t position; /* bytes put / got since the beginning */
     _Atomic uint64_t load;                  /* put / got: messages, or bytes with load_is_bytes */
-    _Atomic uint64_t last_user; /* pipes: mp__member_ref of who used this side last; 0 unknown */
+    _Atomic uint64_t last_user; /* pipes: mp__member_ref of who received here last; 0 unknown */
 };
 
 struct channel_shared {
@@ -162,6 +162,12 @@ int mp__writer_write(struct mp__writer *writer,
                      const struct mp__outgoing *message); /* 0 or -ENOMEM */
 void mp__writer_publish(
     struct mp__writer *writer); /* all that was written: from here on readers see it */
+
+/* After publish and the unlock: wake who waits for a message. */
+static inline void mp__writer_notify(struct channel_shared *channel) {
+    if (mp__gate_has_sleeper_now(&channel->readable))
+        mp__gate_wake(&channel->readable, 1);
+}
 
 /* A reader between lock_head and unlock_head. */
 struct mp__reader {

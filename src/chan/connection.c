@@ -13,13 +13,11 @@
 #include "chan/stream.h"
 #include "chan/transfer.h"
 #include "os/descriptor.h"
-#include "os/pidfd.h"
 #include "reg/member.h"
 
-/* A receiver looks by itself now and then, for the token may have died with its sender. */
-#define GLANCE (MP__SECOND / 1000)
-#define FIRST_SLICE (MP__SECOND / 10)
-#define LAST_SLICE (MP__SECOND / 10 * 8)
+/* A receiver that gets one message soon after the other sleeps for this long without the socket. */
+#define GLANCE (MP__SECOND / 250)
+#define SLICE (MP__SECOND * 10) /* nothing is lost that we know of; but nobody sleeps for ever */
 
 /* What a call works on: checked once, at its beginning. */
 struct call {
@@ -109,35 +107,24 @@ static int wait_socket(const struct call *call) {
     return events < 0 ? mp__fail(events, "%s: waiting for the socket", call->name) : 0;
 }
 
-static void note_user(const struct call *call, struct channel_side_shared *side) {
-    uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
-    if (atomic_load_explicit(&side->last_user, memory_order_relaxed) != me)
-        atomic_store_explicit(&side->last_user, me, memory_order_relaxed);
-    MP__POINT("pipe.user.noted");
-}
-
-/* What must lie in the socket before the message can be seen: its descriptor; the token, when
- * somebody looks at the socket by other means than ours. */
+/* What must lie in the socket before the message can be seen: its descriptor, or the token. */
 static int send_before(const struct call *call, struct mp__outgoing *message, uint64_t *number,
                        int fd) {
     struct connection_shared *other = call->connection->other;
-    int code = 0;
+    int code;
     if (fd >= 0) {
         code = mp__handle_send(other, call->socket, fd, number);
         message->data = number;
-    } else if (atomic_load_explicit(&other->is_watched, memory_order_relaxed)) {
+    } else {
         code = mp__token_send(other, call->socket);
     }
     return code == -EPIPE ? broken(call) : code;
 }
 
-/* Under the tail's guard: 0; 1: no room. fd: the descriptor to send, -1: none. A receiver of ours
- * is woken after the message can be seen, lest it wait for us; it looks by itself if we die in
- * between. */
+/* Under the tail's guard: 0; 1: no room. fd: the descriptor to send, -1: none. */
 static int send_locked(const struct call *call, const struct mp__outgoing *message, int fd) {
     struct mp__outgoing out = *message;
     struct mp__writer writer;
-    note_user(call, &call->connection->out->tail);
     mp__writer_begin(&writer, call->connection->out);
     if (!mp__writer_has_room(&writer, out.size))
         return 1;
@@ -149,7 +136,6 @@ static int send_locked(const struct call *call, const struct mp__outgoing *messa
     if (code < 0)
         return code;
     mp__writer_publish(&writer);
-    (void)mp__token_send(call->connection->other, call->socket);
     return 0;
 }
 
@@ -163,6 +149,8 @@ static int send_item(const struct call *call, const struct mp__outgoing *message
             return code;
         code = send_locked(call, message, fd);
         mp__channel_unlock_tail(out, call->self);
+        if (code == 0)
+            mp__writer_notify(out);
         if (code <= 0 && code != -EAGAIN)
             return code;
         code = code == 1 ? wait_room(call, message->size, round) : wait_socket(call);
@@ -204,51 +192,57 @@ int mp_connection_send_handle(mp_connection *connection, int fd, double timeout)
     return send_item(&call, &message, fd);
 }
 
-/* Who has waited for a while also sees the end of the last one who sent: a token that does not come
- * died with it, as a rule. */
-static int poll_socket(const struct connection_shared *connection, int socket, bool is_glance,
-                       mp__time until) {
-    mp__member_ref sender = is_glance ? 0 : atomic_load(&connection->in->tail.last_user);
-    int sentinel = mp__member_is_alive(sender) ? mp__pidfd_open(mp__member_pid(sender)) : -1;
-    int events = mp__descriptor_poll_beside(socket, POLLIN, sentinel, until);
-    mp__descriptor_close(sentinel);
+/* The last message came soon after this thread had begun to wait for it. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) bool is_brisk;
+
+/* On the channel itself: then there need be no token, which costs as much as the sleep. The end of
+ * the other side may show later by that. */
+static void sleep_briefly(struct channel_shared *in, mp__time deadline, bool *slept) {
+    mp__time latest = mp__now() + GLANCE;
+    (void)mp__channel_sleep(in, deadline < latest ? deadline : latest, slept);
+    is_brisk = !mp__channel_is_empty(in);
+}
+
+/* Without a token in the socket the system tells at once when one comes, or the end. */
+static int poll_socket(int socket, mp__time deadline) {
+    mp__time now = deadline > 0 ? mp__now() : 0;
+    int events =
+        mp__descriptor_poll(socket, POLLIN, deadline - now < SLICE ? deadline : now + SLICE);
+    if (deadline > 0)
+        is_brisk = events > 0 && mp__now() - now < GLANCE;
     return events;
 }
 
-static mp__time next_slice(mp__time slice) {
-    return slice < FIRST_SLICE ? FIRST_SLICE : slice < LAST_SLICE ? slice * 2 : slice;
-}
-
-/* Without a token in the socket the system tells at once when one comes, or the end. When it tells
- * of something although nothing can be received, everything that lies there has to go. */
-int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline) {
+/* When the system tells of something although nothing can be received, everything that lies there
+ * has to go. */
+int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline,
+                        bool *slept) {
     struct channel_shared *in = connection->in;
-    bool is_spurious = false;
-    for (mp__time slice = GLANCE;; slice = next_slice(slice)) {
+    for (int events = 0;;) {
         if (mp__channel_look(in) || (deadline > 0 && mp__channel_spin(in)))
             return 0;
+        if (deadline > 0 && is_brisk)
+            sleep_briefly(in, deadline, slept);
         int code = 0;
-        if (is_spurious || atomic_load_explicit(&connection->has_token, memory_order_acquire))
-            code = mp__token_settle(connection, socket, is_spurious, deadline);
+        if (mp__channel_is_empty(in) &&
+            (events > 0 || atomic_load_explicit(&connection->has_token, memory_order_acquire)))
+            code = mp__token_settle(connection, socket, events > 0, deadline);
         if (!mp__channel_is_empty(in))
             return 0;
         if (code != 0)
             return code == 1 ? MP_EEOF : code;
-        mp__time now = deadline > 0 ? mp__now() : 0;
-        mp__time until = deadline - now < slice ? deadline : now + slice;
-        int events = poll_socket(connection, socket, slice == GLANCE, until);
+        events = poll_socket(socket, deadline);
         if (events < 0)
             return mp__fail(events, "waiting for a message");
         mp__channel_heed_death(&in->tail.guard);
-        if (events == 0 && until == deadline && mp__now() >= deadline)
+        if (events == 0 && (deadline <= 0 || mp__now() >= deadline))
             return mp__channel_is_empty(in) ? MP_ETIMEDOUT : 0;
-        is_spurious = events > 0;
     }
 }
 
 /* Something is there, or the reason why not as a failure of the call. */
-static int wait_for_item(const struct call *call) {
-    int code = mp__connection_wait(call->connection, call->socket, call->deadline);
+static int wait_for_item(const struct call *call, bool *slept) {
+    int code = mp__connection_wait(call->connection, call->socket, call->deadline, slept);
     if (code == MP_EEOF)
         return mp__fail(MP_EEOF, "%s: all is received, and nobody has the other end any more",
                         call->name);
@@ -260,11 +254,25 @@ static int wait_for_item(const struct call *call) {
 /* Takes the record looked at: 0, or a failure that leaves it there. */
 typedef int (*take_fn)(const struct call *call, struct mp__reader *reader, void *arg);
 
+static void note_user(const struct call *call, struct channel_side_shared *side) {
+    uint64_t me = atomic_load_explicit(&call->self->member, memory_order_relaxed);
+    if (atomic_load_explicit(&side->last_user, memory_order_relaxed) != me)
+        atomic_store_explicit(&side->last_user, me, memory_order_relaxed);
+    MP__POINT("pipe.user.noted");
+}
+
+/* We may have used up the wake-up of another receiver. */
+static void pass_on(struct channel_shared *in, bool slept) {
+    if (slept && !mp__channel_is_empty(in))
+        mp__gate_notify(&in->readable, 1);
+}
+
 static int receive_item(const struct call *call, take_fn take, void *arg) {
     struct channel_shared *in = call->connection->in;
+    bool slept = false;
     note_user(call, &in->head);
     for (;;) {
-        int code = wait_for_item(call);
+        int code = wait_for_item(call, &slept);
         if (code < 0)
             return code;
         code = mp__channel_lock_head(in, call->self, call->deadline);
@@ -279,6 +287,7 @@ static int receive_item(const struct call *call, take_fn take, void *arg) {
         if (!is_there)
             continue;
         mp__reader_notify(in);
+        pass_on(in, slept);
         if (atomic_load(&call->connection->is_watched) && mp__channel_is_empty(in))
             (void)mp__token_settle(call->connection, call->socket, false, 0);
         return code;
@@ -374,7 +383,9 @@ int mp_connection_poll(mp_connection *connection, double timeout) {
         return code;
     if (mp__connection_is_stream(connection))
         return mp__stream_poll(connection, timeout, call.name);
-    code = mp__connection_wait(call.connection, call.socket, call.deadline);
+    bool slept = false;
+    code = mp__connection_wait(call.connection, call.socket, call.deadline, &slept);
+    pass_on(call.connection->in, slept);
     if (code == MP_ETIMEDOUT)
         return 0;
     return code == 0 || code == MP_EEOF ? 1 : code;

@@ -12,6 +12,7 @@
 #include "chan/local.h"
 #include "chan/stream.h"
 #include "os/descriptor.h"
+#include "os/futex.h"
 #include "reg/holding.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
@@ -136,7 +137,8 @@ int mp__connection_adopt(mp_connection *connection, int descriptor) {
     return 0;
 }
 
-/* A hint goes to the other end, so that its next send asks the system whether somebody is left. */
+/* Hints go to the other end: its next send asks the system whether somebody is left, and who sleeps
+ * there does so now. */
 static void close_end(struct connection_shared *end, struct mp__local *entry) {
     int descriptor = atomic_exchange(&entry->value, -1);
     if (descriptor < 0)
@@ -146,6 +148,8 @@ static void close_end(struct connection_shared *end, struct mp__local *entry) {
         return;
     atomic_fetch_add(&end->close_count, 1);
     MP__POINT("pipe.close.counted");
+    if (end->out)
+        mp__gate_notify(&end->out->readable, MP__WAKE_ALL);
 }
 
 int mp_connection_close(mp_connection *connection) {

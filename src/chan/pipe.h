@@ -6,12 +6,13 @@
  *
  *     the channel to an end is not empty   =>   a packet lies in its socket
  *
- * A receiver takes tokens away only while the channel is empty and no sender is at work: both under
- * the tail's guard. After a handle there is always a token, because its receiver removes what lies
- * before it. A token too many costs one look. Once somebody has asked for the descriptor, the token
- * is sent before the message can be seen, so that the above holds whoever dies. Before that it is
- * sent after it, which wakes a receiver when it can go on; should the sender die in between,
- * receivers look by themselves. */
+ * For the token, and the handle, is sent before the message can be seen, whoever dies then. A
+ * receiver takes tokens away only while the channel is empty and no sender is at work: both under
+ * the tail's guard; and only before it sleeps on the socket, or for somebody who asked for the
+ * descriptor. Receivers who get one message soon after the other sleep on the channel's gate
+ * instead: the token stays where it is, and nobody sends another one. After a handle there is
+ * always a token, because its receiver removes what lies before it. A token too many costs one
+ * look. */
 #ifndef MP__CHAN_PIPE_H
 #define MP__CHAN_PIPE_H
 
@@ -71,7 +72,9 @@ int mp__handle_send(struct connection_shared *to, int socket, int fd, uint64_t *
 /* Under in's head guard: the descriptor with that number; MP_EEOF: it is lost; -errno. */
 int mp__handle_receive(int socket, uint64_t number);
 
-/* Look, then sleep until there is something to receive: 0; MP_EEOF; MP_ETIMEDOUT. */
-int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline);
+/* Look, then sleep until there is something to receive: 0; MP_EEOF; MP_ETIMEDOUT. *slept: a wake-up
+ * may have been used up, pass it on. */
+int mp__connection_wait(struct connection_shared *connection, int socket, mp__time deadline,
+                        bool *slept);
 
 #endif

@@ -149,8 +149,7 @@ void mp__queue_unlock_tail(struct mp__queue_call *call, bool has_put) {
     mp__channel_unlock_tail(call->channel, call->self);
     if (!has_put)
         return;
-    if (mp__gate_has_sleeper_now(&call->channel->readable))
-        mp__gate_wake(&call->channel->readable, 1);
+    mp__writer_notify(call->channel);
     if (call->slept && mp__channel_load(call->channel) < call->channel->limit)
         mp__gate_notify(&call->channel->writable, 1);
 }

@@ -20,10 +20,9 @@
 #include "os/futex.h"
 #include "reg/sleep.h"
 
-/* A wake-up may die with its sender: look at queues, and at pipes, at least that often. More queues
- * than one call can sleep on are looked at more often. */
+/* A wake-up may die with its sender: look at least that often. More queues than one call can sleep
+ * on are looked at more often. */
 #define SLICE (MP__SECOND / 2)
-#define SLICE_OF_PIPES (MP__SECOND / 10)
 #define SLICE_OF_MANY (MP__SECOND / 100)
 enum { QUEUES_MAX = MP__SLEEP_WORDS_MAX - 1, FEW = 16 };
 
@@ -114,7 +113,8 @@ static bool is_ready(const mp_waitable *entry, const struct pollfd *polled) {
     if (mp__connection_is_stream(entry->object))
         return polled->revents != 0 ||
                atomic_load(&((struct stream_shared *)entry->object)->is_whole);
-    int code = mp__connection_wait(entry->object, polled->fd, 0);
+    bool slept;
+    int code = mp__connection_wait(entry->object, polled->fd, 0, &slept);
     return code == 0 || code == MP_EEOF;
 }
 
@@ -150,9 +150,7 @@ static size_t announce(const struct waiting *waiting, struct mp__wait_word *word
 }
 
 static mp__time slice_end(const struct waiting *waiting) {
-    mp__time slice = waiting->queue_count > QUEUES_MAX ? SLICE_OF_MANY
-                     : waiting->queue_count > 0        ? SLICE
-                                                       : SLICE_OF_PIPES;
+    mp__time slice = waiting->queue_count > QUEUES_MAX ? SLICE_OF_MANY : SLICE;
     mp__time end = mp__now() + slice;
     return end < waiting->deadline ? end : waiting->deadline;
 }

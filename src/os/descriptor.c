@@ -52,17 +52,12 @@ static int milliseconds_until(mp__time deadline) {
 }
 
 int mp__descriptor_poll(int descriptor, short events, mp__time deadline) {
-    return mp__descriptor_poll_beside(descriptor, events, -1, deadline);
-}
-
-int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__time deadline) {
-    struct pollfd both[] = {{.fd = descriptor, .events = events},
-                            {.fd = sentinel, .events = POLLIN}};
+    struct pollfd polled = {.fd = descriptor, .events = events};
     for (;;) {
         int timeout = milliseconds_until(deadline);
-        int ready = poll(both, sentinel < 0 ? 1 : 2, timeout);
+        int ready = poll(&polled, 1, timeout);
         if (ready > 0)
-            return both[0].revents & POLLNVAL ? -EBADF : both[0].revents;
+            return polled.revents & POLLNVAL ? -EBADF : polled.revents;
         if (ready < 0 && errno != EINTR && errno != EAGAIN)
             return -errno;
         if (ready == 0 && timeout == 0)

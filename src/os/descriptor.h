@@ -24,8 +24,6 @@ int mp__descriptor_set_blocking(int descriptor, int is_blocking);
 
 /* Wait for poll(2) `events`: the ready events (> 0), 0 in time nothing, -errno. */
 int mp__descriptor_poll(int descriptor, short events, mp__time deadline);
-/* The same, or until `sentinel` can be read: 0. -1: there is none. */
-int mp__descriptor_poll_beside(int descriptor, short events, int sentinel, mp__time deadline);
 
 /* As write(2), but a pipe that nobody reads raises no SIGPIPE: bytes written or -errno. */
 ssize_t mp__descriptor_write(int descriptor, const void *data, size_t size);
