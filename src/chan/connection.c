@@ -61,30 +61,45 @@ static int broken(const struct call *call) {
     return mp__fail(-EPIPE, "%s: nobody has the other end of the pipe any more", call->name);
 }
 
-/* Is the last one who received there alive, as far as we know? Asks no system. */
-static bool has_live_user(const struct call *call, uint64_t user) {
+/* Is that one, who has received there, alive as far as we know? Asks no system. */
+static bool is_live_user(const struct call *call, uint64_t user) {
     return user == atomic_load_explicit(&call->self->member, memory_order_relaxed) ||
-           mp__member_is_alive(user);
+           (user != 0 && mp__member_is_alive(user));
 }
 
-/* The system is asked only when there is a reason: somebody closed the other end since, the last
- * one who received there is dead, or nobody has yet. Otherwise sending needs no system call. */
-static bool is_peer_gone(const struct call *call) {
+/* Whoever closed the other end may be the one who received there: it says so again if not. */
+static bool ask_for_peer(const struct call *call, uint32_t closes) {
     struct connection_shared *connection = call->connection;
-    uint32_t closes = atomic_load_explicit(&connection->other->close_count, memory_order_acquire);
     _Atomic uint64_t *last_user = &connection->out->head.last_user;
     uint64_t user = atomic_load_explicit(last_user, memory_order_relaxed);
-    bool is_alive = user != 0 && has_live_user(call, user);
-    if (is_alive &&
-        closes == atomic_load_explicit(&connection->seen_close_count, memory_order_relaxed))
+    bool is_known =
+        is_live_user(call, user) &&
+        closes == atomic_load_explicit(&connection->seen_close_count, memory_order_relaxed);
+    atomic_store_explicit(&connection->seen_user, is_known ? user : 0, memory_order_relaxed);
+    MP__POINT("pipe.send.seen");
+    if (is_known)
         return false;
     if (mp__token_peer_is_gone(call->socket))
         return true;
     atomic_store_explicit(&connection->seen_close_count, closes, memory_order_relaxed);
     MP__POINT("pipe.send.asked");
-    if (user != 0 && !is_alive)
+    if (user != 0)
         atomic_compare_exchange_strong(last_user, &user, 0);
     return false;
+}
+
+/* The system is asked only when there is a reason: somebody closed the other end since, the last
+ * one who received there is dead, or nobody has yet. Otherwise sending needs no system call. Who it
+ * is stands among what the receivers write: not to be looked at for each message. Whoever it was
+ * when we last looked has the other end as long as it lives and nobody closes it. */
+static bool is_peer_gone(const struct call *call) {
+    struct connection_shared *connection = call->connection;
+    uint32_t closes = atomic_load_explicit(&connection->other->close_count, memory_order_acquire);
+    uint64_t user = atomic_load_explicit(&connection->seen_user, memory_order_relaxed);
+    if (is_live_user(call, user) &&
+        closes == atomic_load_explicit(&connection->seen_close_count, memory_order_relaxed))
+        return false;
+    return ask_for_peer(call, closes);
 }
 
 static int wait_room(const struct call *call, uint64_t size, unsigned round) {

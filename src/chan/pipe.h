@@ -39,6 +39,7 @@ struct connection_shared {
         seen_close_count;        /* the other end's, when a sender here last asked the system */
     _Atomic uint32_t is_watched; /* somebody looks at our socket: no token while it is empty */
     uint32_t reserved;           /* 0 */
+    _Atomic uint64_t seen_user;  /* out's last receiver, as a sender here saw it; 0 nobody */
 };
 
 enum { MP__PIPE_FIRST = 1, MP__PIPE_SECOND = 2 };

@@ -290,10 +290,55 @@ static void test_receiver_that_waits_learns_of_a_death(void **state) {
     end_scene(scene);
 }
 
+static void receive_in_turn(struct scene *scene, uint64_t turn) {
+    uint64_t expected = turn;
+    MPT_OK(mp_connection_close(scene->mine));
+    MPT_UNTIL(atomic_load(&scene->done) == turn);
+    MPT_OK(receive_one(scene->theirs, scene, &expected, 20));
+}
+
+static void receive_first_and_close(void *arg) {
+    struct scene *scene = arg;
+    receive_in_turn(scene, 0);
+    MPT_OK(mp_connection_close(scene->theirs));
+    atomic_store(&scene->done, 1);
+    for (;;)
+        pause();
+}
+
+static void receive_second_and_keep(void *arg) {
+    struct scene *scene = arg;
+    receive_in_turn(scene, 1);
+    atomic_store(&scene->done, 2);
+    for (;;)
+        pause();
+}
+
+/* Who received first is alive, but has closed its end. */
+static void test_sender_learns_that_the_next_receiver_died_too(void **state) {
+    (void)state;
+    struct scene *scene = new_scene(32, 3);
+    pid_t first = mpt_fork(receive_first_and_close, scene);
+    pid_t second = mpt_fork(receive_second_and_keep, scene);
+    MPT_OK(mp_connection_close(scene->theirs));
+    MPT_OK(send_one(scene->mine, scene, 0));
+    MPT_UNTIL(atomic_load(&scene->done) == 1);
+    MPT_OK(send_one(scene->mine, scene, 1));
+    MPT_UNTIL(atomic_load(&scene->done) == 2);
+    MPT_OK(send_one(scene->mine, scene, 2));
+    kill(second, SIGKILL);
+    assert_int_equal(mpt_join(second), -SIGKILL);
+    MPT_CODE(send_one(scene->mine, scene, 3), -EPIPE);
+    kill(first, SIGKILL);
+    assert_int_equal(mpt_join(first), -SIGKILL);
+    end_scene(scene);
+}
+
 /* clang-format off */
 MPT_MAIN(MPT_CASE(test_receiver_gets_all_of_a_dead_sender_then_end_of_file),
          MPT_CASE(test_other_sender_goes_on),
          MPT_CASE(test_sender_learns_of_a_dead_receiver),
          MPT_CASE(test_other_receiver_goes_on),
+         MPT_CASE(test_sender_learns_that_the_next_receiver_died_too),
          MPT_CASE(test_sender_that_waits_for_room_learns_of_a_death),
          MPT_CASE(test_receiver_that_waits_learns_of_a_death))
