@@ -18,7 +18,9 @@
  * The pointer is good in every process of the family: give it to a child with its argument, put it
  * into a queue. Other programs get the object of mp_proxy_object. Each thread that calls has a
  * connection of its own to the manager, made at its first call, because it is the thread that owns
- * an RLock there; a forked child makes its own. A call waits as long as the method takes.
+ * an RLock there; a forked child makes its own. A call waits as long as the method takes, and
+ * while the server is stopped (SIGSTOP). As in Python it has no time limit of its own: who gave up
+ * would lose the connection, and with it the locks that it holds there.
  *
  *     who may call what at once
  *     everything               any thread of any process
@@ -128,7 +130,8 @@ mp_object *mp_proxy_token(const mp_proxy *proxy);
 mp_proxy *mp_object_get_proxy(const mp_object *object);
 
 /* Make a proxy of an object that stands for one, wherever it came from: a result, a connection, a
- * file. Other managers than that of the result are expected to have the key of
+ * file, the arguments of mp/python.h. Other managers than that of the result are expected to have
+ * the key that the object tells, which Python writes for its children only, or else that of
  * mp_current_process().
  *   out      gets it; ended with mp_proxy_free
  *   returns  0; MP_ETYPE: it stands for none; MP_EPROTO: not as it should be; MP_EREMOTE: the

@@ -27,9 +27,10 @@
  *
  * Arguments are objects as they were pickled. Numbers, texts, lists and so on are used as they are;
  * what is no data is opened by the functions below: Connection, Lock, RLock, Semaphore,
- * BoundedSemaphore, Event, Queue, JoinableQueue, SimpleQueue, Value, Array, RawValue and RawArray
- * of the spawn context. Condition, Barrier, Pool and objects of one's own classes stay what C sees
- * of them (mp_call_get); SharedMemory goes by its name (mp/shared_memory.h).
+ * BoundedSemaphore, Condition, Event, Barrier, Queue, JoinableQueue, SimpleQueue, Value, Array,
+ * RawValue and RawArray of the spawn context. Pool and objects of one's own classes stay what C
+ * sees of them (mp_call_get); proxies of managers are opened by mp_proxy_from_object (mp/proxy.h);
+ * SharedMemory goes by its name (mp/shared_memory.h).
  *
  * These things are Python's, not libmp's: they play by its rules, and handles are this process's
  * own. Open each once; free them when no thread uses them.
@@ -42,7 +43,9 @@
  *     a process dies         what it does to the others, in Python's way
  *     holding a lock         it stays held
  *     in queue_put or _get   the queue's lock stays held: others wait, with their timeouts
- *     waiting for an event   the next mp_python_event_set waits for it for ever
+ *     waiting for an event   the next mp_python_event_set waits for it for ever; so do notify of a
+ *     or a condition         condition
+ *     at a barrier           the others wait, with their timeouts
  */
 #ifndef MP_PYTHON_H
 #define MP_PYTHON_H
@@ -51,7 +54,9 @@
 #include "mp/object.h"
 
 typedef struct mp_python_lock mp_python_lock;
+typedef struct mp_python_condition mp_python_condition;
 typedef struct mp_python_event mp_python_event;
+typedef struct mp_python_barrier mp_python_barrier;
 typedef struct mp_python_queue mp_python_queue;
 typedef struct mp_python_value mp_python_value;
 
@@ -71,13 +76,16 @@ int mp_python_register(const char *name, mp_python_fn function, void *user);
 
 /* Open what an argument stands for. All of them:
  *   object   the argument, borrowed; may be freed afterwards
- *   returns  0; MP_ETYPE: it is no such thing; MP_ESTATE: opened before, or not this process's;
- *            MP_EINVAL: NULL; MP_EPROTO: its inside is not as CPython 3.8 to 3.14 writes it;
- *            -ENOENT: the parent has dropped it; -ENOMEM, -EMFILE
+ *   returns  0; MP_ETYPE: it is no such thing, or a barrier with an action, which C cannot call;
+ *            MP_ESTATE: opened before, or not this process's; MP_EINVAL: NULL; MP_EPROTO: its
+ *            inside is not as CPython 3.8 to 3.14 writes it; -ENOENT: the parent has dropped it;
+ *            -ENOMEM, -EMFILE
  *   owns     the caller: the _free of each, mp_connection_free */
 int mp_python_connection_open(mp_connection **out, const mp_object *object);
 int mp_python_lock_open(mp_python_lock **out, const mp_object *object);
+int mp_python_condition_open(mp_python_condition **out, const mp_object *object);
 int mp_python_event_open(mp_python_event **out, const mp_object *object);
+int mp_python_barrier_open(mp_python_barrier **out, const mp_object *object);
 int mp_python_queue_open(mp_python_queue **out, const mp_object *object);
 int mp_python_value_open(mp_python_value **out, const mp_object *object);
 
@@ -99,6 +107,20 @@ int mp_python_lock_release(mp_python_lock *lock);
 int mp_python_lock_value(const mp_python_lock *lock);
 void mp_python_lock_free(mp_python_lock *lock); /* NULL: nothing */
 
+/* ---- Condition ---- */
+
+/* Take its lock and give it back; wait, with the lock, until notified; wake those who wait, at most
+ * `count` of them. Its lock is taken by these only, also when Python gave it one of its own.
+ *   returns  0; MP_ETIMEDOUT; MP_EOWNER: this thread has not got the lock; MP_EINVAL: NULL, NaN
+ *   blocks   wait: all depths of the lock are released meanwhile; notify: until those have woken up
+ *   python   acquire(timeout=timeout), release(), wait(timeout), notify(count), notify_all() */
+int mp_python_condition_acquire(mp_python_condition *condition, double timeout);
+int mp_python_condition_release(mp_python_condition *condition);
+int mp_python_condition_wait(mp_python_condition *condition, double timeout);
+int mp_python_condition_notify(mp_python_condition *condition, unsigned count);
+int mp_python_condition_notify_all(mp_python_condition *condition);
+void mp_python_condition_free(mp_python_condition *condition); /* NULL: nothing */
+
 /* ---- Event ---- */
 
 /* Set, clear, ask, wait.
@@ -111,6 +133,25 @@ int mp_python_event_clear(mp_python_event *event);
 int mp_python_event_is_set(mp_python_event *event);
 int mp_python_event_wait(mp_python_event *event, double timeout);
 void mp_python_event_free(mp_python_event *event); /* NULL: nothing */
+
+/* ---- Barrier ---- */
+
+/* Wait until as many as its parties do.
+ *   timeout  MP_FOREVER: the barrier's own, if it has one
+ *   returns  0 to parties - 1, each once; MP_EBROKEN: not in time, broken or reset; MP_EINVAL
+ *   python   wait(timeout) */
+int mp_python_barrier_wait(mp_python_barrier *barrier, double timeout);
+
+/* Let those who wait fail, and begin anew / fail all from now on. 0; MP_EINVAL: NULL.
+ *   python   reset(), abort() */
+int mp_python_barrier_reset(mp_python_barrier *barrier);
+int mp_python_barrier_abort(mp_python_barrier *barrier);
+
+/* Look at it, only for the moment. NULL: 0. Python: parties, n_waiting, broken */
+int mp_python_barrier_parties(const mp_python_barrier *barrier);
+int mp_python_barrier_n_waiting(const mp_python_barrier *barrier);
+bool mp_python_barrier_broken(const mp_python_barrier *barrier);
+void mp_python_barrier_free(mp_python_barrier *barrier); /* NULL: nothing */
 
 /* ---- Queue, JoinableQueue, SimpleQueue ---- */
 

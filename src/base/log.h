@@ -25,8 +25,8 @@ static inline bool mp__log_is_heard(void) {
     } while (0)
 
 /* The same with a lock of the library held, or in what others wait for: standard error gets the
- * line at once, the handler when the next line is logged without, or at mp__log_catch_up. The last
- * few lines are kept for it. */
+ * line at once, the handler when the next line is logged without, or at mp__log_catch_up. Of many
+ * the first ones are kept for it. */
 #define mp__log_held(level, ...)                     \
     do {                                             \
         if (__builtin_expect(mp__log_is_heard(), 0)) \

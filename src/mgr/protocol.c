@@ -159,6 +159,16 @@ static bool is_names(const mp_object *object) {
     return is_sequence;
 }
 
+/* AuthenticationString(bytes); NULL: none of that. */
+static const mp_object *key_of(const mp_object *object) {
+    mp_object *callable, *args;
+    bool is_key = is_kind(object, MP_OBJECT_CALL) &&
+                  mp_call_get(object, NULL, &callable, &args, NULL) == 0 &&
+                  mp_global_is(callable, "multiprocessing.process", "AuthenticationString");
+    const mp_object *bytes = is_key ? mp_tuple_get(args, 0) : NULL;
+    return is_kind(bytes, MP_OBJECT_BYTES) ? bytes : NULL;
+}
+
 int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object) {
     mp_object *args;
     const char *module;
@@ -166,9 +176,11 @@ int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object) {
         return 0;
     if (mp_object_length(args) != 4 || !is_kind(mp_tuple_get(args, 3), MP_OBJECT_DICT))
         return mp__fail(MP_EPROTO, "a proxy is RebuildProxy(class, token, serializer, kwds)");
+    const mp_object *kwds = mp_tuple_get(args, 3);
     struct mp__proxy_form form = {.class_global = mp_tuple_get(args, 0),
                                   .token_object = mp_tuple_get(args, 1),
-                                  .exposed = mp_dict_get_text(mp_tuple_get(args, 3), "exposed")};
+                                  .exposed = mp_dict_get_text(kwds, "exposed"),
+                                  .authkey = key_of(mp_dict_get_text(kwds, "authkey"))};
     int code = mp__token_take(&form.token, form.token_object);
     if (code < 0)
         return code;
@@ -185,8 +197,7 @@ int mp__proxy_form_take(struct mp__proxy_form *out, const mp_object *object) {
     return 1;
 }
 
-/* A class has the last of its module's and outer classes' names; those of AutoProxies are made
- * up. */
+/* A class goes by its last name; the classes of AutoProxies are made up. */
 int mp__proxy_print(struct mp__buffer *text, const char *class_name, const char *type_id,
                     uint64_t at) {
     char tail[40];

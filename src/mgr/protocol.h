@@ -74,6 +74,7 @@ struct mp__proxy_form {
     struct mp__token token;        /* whose proxy */
     const mp_object *token_object; /* the same as it came */
     const mp_object *exposed;      /* names of the methods, list or tuple; NULL: not said */
+    const mp_object *authkey;      /* bytes: the manager's, told to children only; NULL: not said */
 };
 
 /* exposed: the tuple of names for an AutoProxy; NULL: not said, as Python does for the others. */

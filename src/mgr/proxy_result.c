@@ -76,6 +76,8 @@ static int rebuild(mp_proxy **out, const struct mp__proxy_form *form,
     struct mp__site site = {address, key, 0};
     if (known && is_site(address, known))
         site = *known;
+    else if (form->authkey)
+        code = mp_bytes_get(form->authkey, &site.key, &site.key_size);
     else
         code = mp_process_authkey(mp_current_process(), key, sizeof key, &site.key_size);
     struct mp__proxy_plan plan = {.type_id = form->token.type_id,

@@ -1,6 +1,7 @@
-/* Python's Condition, and its Event, which is built of one.
+/* Python's Event: a semaphore that is 1 when it is set, and a Condition for who waits.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -9,58 +10,9 @@
 #include "python/shape.h"
 
 struct mp_python_event {
-    struct python_condition condition; /* over a Lock */
-    mp_python_lock *flag;              /* a semaphore: 1 set, 0 not */
+    struct mp_python_condition condition; /* over a Lock */
+    mp_python_lock *flag;                 /* a semaphore: 1 set, 0 not */
 };
-
-int mp__python_condition_init(struct python_condition *out, const mp_object *object) {
-    mp_object *parts[4];
-    mp_python_lock **locks[] = {&out->lock, &out->sleeping, &out->woken, &out->wake};
-    if (!mp__shape_is(object, "multiprocessing.synchronize", "Condition") ||
-        mp_object_parse(mp_call_get_state(object), "(OOOO)", &parts[0], &parts[1], &parts[2],
-                        &parts[3]) < 0)
-        return mp__fail(MP_EPROTO, "this condition is not written as CPython 3.8 to 3.14 does");
-    int code = 0;
-    for (int i = 0; i < 4 && code == 0; i++)
-        code = mp__semlock_open(locks[i], parts[i]);
-    return code == MP_ETYPE ? mp__fail(MP_EPROTO, "a condition without its locks") : code;
-}
-
-void mp__python_condition_fini(struct python_condition *condition) {
-    mp_python_lock_free(condition->lock);
-    mp_python_lock_free(condition->sleeping);
-    mp_python_lock_free(condition->woken);
-    mp_python_lock_free(condition->wake);
-}
-
-/* All its depths are given back meanwhile. */
-int mp__python_condition_wait(struct python_condition *condition, mp__time deadline) {
-    int depth = atomic_load(&condition->lock->count);
-    mp__semlock_release(condition->sleeping);
-    for (int i = 0; i < depth; i++)
-        mp__semlock_release(condition->lock);
-    int code = mp__semlock_acquire(condition->wake, deadline);
-    mp__semlock_release(condition->woken);
-    for (int i = 0; i < depth; i++)
-        mp__semlock_acquire(condition->lock, MP__NEVER);
-    return code;
-}
-
-/* Who stopped waiting since the last time is no sleeper any more. Then each sleeper gets a token,
- * and says that it has woken; tokens are left when some timed out in that moment. */
-int mp__python_condition_notify_all(struct python_condition *condition) {
-    unsigned sleepers = 0;
-    int code = 0;
-    while (mp__semlock_acquire(condition->woken, 0) == 0)
-        mp__semlock_acquire(condition->sleeping, 0);
-    for (; mp__semlock_acquire(condition->sleeping, 0) == 0; sleepers++)
-        mp__semlock_release(condition->wake);
-    for (; sleepers > 0 && code == 0; sleepers--)
-        code = mp__semlock_acquire(condition->woken, MP__NEVER);
-    while (mp__semlock_acquire(condition->wake, 0) == 0)
-        ;
-    return code;
-}
 
 static int fill_event(mp_python_event *event, const mp_object *object) {
     mp_object *condition, *flag;
@@ -115,7 +67,7 @@ int mp_python_event_set(mp_python_event *event) {
     (void)mp__semlock_acquire(event->flag, 0);
     code = mp__semlock_release(event->flag);
     if (code == 0)
-        code = mp__python_condition_notify_all(&event->condition);
+        code = mp__python_condition_notify(&event->condition, UINT_MAX);
     return unlock_event(event, code);
 }
 

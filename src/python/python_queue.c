@@ -1,6 +1,7 @@
 /* Python's queues: a pipe, a lock for each of its ends, a semaphore for what still goes in.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -14,12 +15,12 @@
 struct mp_python_queue {
     mp_connection *reader; /* the pipe's ends */
     mp_connection *writer;
-    mp_python_lock *read_lock;         /* around receiving */
-    mp_python_lock *write_lock;        /* around sending */
-    mp_python_lock *room;              /* counts what still goes in; NULL: a SimpleQueue */
-    int capacity;                      /* of room in the beginning */
-    mp_python_lock *unfinished;        /* counts what is not done; NULL: not joinable */
-    struct python_condition condition; /* around it, and notified when it is 0 */
+    mp_python_lock *read_lock;            /* around receiving */
+    mp_python_lock *write_lock;           /* around sending */
+    mp_python_lock *room;                 /* counts what still goes in; NULL: a SimpleQueue */
+    int capacity;                         /* of room in the beginning */
+    mp_python_lock *unfinished;           /* counts what is not done; NULL: not joinable */
+    struct mp_python_condition condition; /* around it, and notified when it is 0 */
 };
 
 int mp_python_connection_open(mp_connection **out, const mp_object *object) {
@@ -239,7 +240,7 @@ int mp_python_queue_task_done(mp_python_queue *queue) {
     if (mp__semlock_acquire(queue->unfinished, 0) < 0)
         code = mp__fail(MP_EINVAL, "mp_python_queue_task_done: called too many times");
     else if (mp__semlock_is_zero(queue->unfinished))
-        code = mp__python_condition_notify_all(&queue->condition);
+        code = mp__python_condition_notify(&queue->condition, UINT_MAX);
     mp__semlock_release(queue->condition.lock);
     return code;
 }

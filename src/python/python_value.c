@@ -1,21 +1,17 @@
-/* Python's shared ctypes objects: a piece of a file that it has mapped.
+/* Python's shared ctypes objects: their type, and where they lie.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/fail.h"
 #include "mp/pickle.h"
-#include "os/named_memory.h"
+#include "python/python_memory.h"
 #include "python/semlock.h"
 #include "python/shape.h"
 
 struct mp_python_value {
-    void *arena;          /* all of the file, mapped here */
-    size_t arena_size;    /* bytes */
-    size_t start;         /* of the piece, in bytes from there */
-    size_t size;          /* of the piece */
+    struct python_memory memory;
     size_t length;        /* items */
     char typecode;        /* 0: a structure */
     mp_python_lock *lock; /* its own; NULL: raw */
@@ -39,38 +35,6 @@ static char typecode_of(const mp_object *type) {
     return 0;
 }
 
-/* The file is the parent's and other values', too: its descriptor stays as it is. */
-static int map_piece(mp_python_value *value, const mp_object *arena, long long start) {
-    mp_object *file;
-    long long size;
-    if (!mp__shape_is(arena, "multiprocessing.heap", "rebuild_arena") ||
-        mp_object_parse(mp__shape_args(arena), "(LO)", &size, &file) < 0)
-        return mp__shape_broken("value", "mp_python_value_open");
-    int descriptor = mp__shape_descriptor(file);
-    if (descriptor < 0)
-        return descriptor;
-    int code = mp__named_memory_map(descriptor, &value->arena, &value->arena_size);
-    if (code < 0)
-        return mp__fail(code, "mp_python_value_open: mapping descriptor %d", descriptor);
-    if (start < 0 || (uint64_t)start > value->arena_size ||
-        value->size > value->arena_size - (size_t)start)
-        return mp__shape_broken("value", "mp_python_value_open");
-    value->start = (size_t)start;
-    return 0;
-}
-
-static int open_memory(mp_python_value *value, const mp_object *wrapper) {
-    mp_object *arena;
-    long long start, stop, size;
-    if (!mp__shape_is(wrapper, "multiprocessing.heap", "BufferWrapper") ||
-        mp_object_parse(mp_call_get_state(wrapper), "{s:((OLL)L)}", "_state", &arena, &start, &stop,
-                        &size) < 0 ||
-        size < 0)
-        return mp__shape_broken("value", "mp_python_value_open");
-    value->size = (size_t)size;
-    return map_piece(value, arena, start);
-}
-
 static int open_raw(mp_python_value *value, const mp_object *object) {
     mp_object *type, *wrapper, *length;
     int64_t count = 1;
@@ -80,7 +44,7 @@ static int open_raw(mp_python_value *value, const mp_object *object) {
         return mp__shape_broken("value", "mp_python_value_open");
     value->length = (size_t)count;
     value->typecode = typecode_of(type);
-    return open_memory(value, wrapper);
+    return mp__python_memory_map(&value->memory, wrapper, "value", "mp_python_value_open");
 }
 
 static int open_value(mp_python_value *value, const mp_object *object) {
@@ -113,11 +77,11 @@ int mp_python_value_open(mp_python_value **out, const mp_object *object) {
 }
 
 void *mp_python_value_data(mp_python_value *value) {
-    return value ? (char *)value->arena + value->start : NULL;
+    return value ? mp__python_memory_data(&value->memory) : NULL;
 }
 
 size_t mp_python_value_size(const mp_python_value *value) {
-    return value ? value->size : 0;
+    return value ? value->memory.size : 0;
 }
 
 size_t mp_python_value_length(const mp_python_value *value) {
@@ -135,8 +99,7 @@ mp_python_lock *mp_python_value_get_lock(mp_python_value *value) {
 void mp_python_value_free(mp_python_value *value) {
     if (!value)
         return;
-    if (value->arena)
-        munmap(value->arena, value->arena_size);
+    mp__python_memory_unmap(&value->memory);
     mp_python_lock_free(value->lock);
     free(value);
 }

@@ -1,4 +1,4 @@
-/* Python's SemLock and Condition: what its locks, events and queues are built of.
+/* Python's SemLock and Condition: what its locks, events, barriers and queues are built of.
  * SPDX-License-Identifier: MIT */
 #ifndef MP__PYTHON_SEMLOCK_H
 #define MP__PYTHON_SEMLOCK_H
@@ -24,7 +24,7 @@ int mp__semlock_acquire(mp_python_lock *lock, mp__time deadline); /* 0; MP_ETIME
 int mp__semlock_release(mp_python_lock *lock);
 bool mp__semlock_is_zero(mp_python_lock *lock);
 
-struct python_condition {
+struct mp_python_condition {
     mp_python_lock *lock;     /* to be held around the others; its own */
     mp_python_lock *sleeping; /* counts who waits, or has waited and is still counted */
     mp_python_lock *woken;    /* counts who has stopped waiting since */
@@ -32,9 +32,9 @@ struct python_condition {
 };
 
 /* From the recipe of a Condition, into zeros. fini ends it, also after a failure. */
-int mp__python_condition_init(struct python_condition *out, const mp_object *object);
-void mp__python_condition_fini(struct python_condition *condition);
-int mp__python_condition_wait(struct python_condition *condition, mp__time deadline);
-int mp__python_condition_notify_all(struct python_condition *condition);
+int mp__python_condition_init(struct mp_python_condition *out, const mp_object *object);
+void mp__python_condition_fini(struct mp_python_condition *condition);
+int mp__python_condition_wait(struct mp_python_condition *condition, mp__time deadline);
+int mp__python_condition_notify(struct mp_python_condition *condition, unsigned count);
 
 #endif

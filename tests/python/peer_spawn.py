@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.managers import SyncManager
 
 context = multiprocessing.get_context("spawn")
 
@@ -24,8 +25,8 @@ def stand_in(name):
     globals()[name] = function
 
 
-for name in ("describe double_all count synchronize refuse give_tasks have_child outlive die "
-             "nobody").split():
+for name in ("describe double_all count synchronize converse meet break_up use_proxies refuse give_tasks "
+             "have_child outlive die nobody").split():
     stand_in(name)
 
 
@@ -115,8 +116,56 @@ def check_synchronize():
     assert not lock.acquire(False) and not ready.is_set()
 
 
+def check_condition():
+    condition, turn = context.Condition(), context.RawValue("i", 0)
+    process = start(converse, condition, turn)
+    with condition:
+        for i in range(0, 200, 2):
+            while turn.value != i:
+                assert condition.wait(20)
+            turn.value = i + 1
+            condition.notify()
+        while turn.value != 200:
+            assert condition.wait(20)
+        turn.value = 0
+    processes = [start(converse, condition, turn, 201) for i in range(3)]
+    with condition:
+        while turn.value != 3:
+            assert condition.wait(20)
+        turn.value = 201
+        condition.notify_all()
+    for child in [process] + processes:
+        end(child)
+
+
+def check_barrier():
+    barrier, sums = context.Barrier(3), context.RawArray("i", 2)
+    processes = [start(meet, barrier, sums, i) for i in range(2)]
+    mine = sum(barrier.wait(20) for i in range(50))
+    for process in processes:
+        end(process)
+    assert mine + sum(sums) == 150 and barrier.n_waiting == 0
+    barrier, event = context.Barrier(2, timeout=20), context.Event()
+    process = start(break_up, barrier, event)
+    barrier.wait()
+    while barrier.n_waiting == 0:
+        time.sleep(0.001)
+    barrier.abort()
+    assert event.wait(20) and not barrier.broken
+    end(process)
+    assert barrier.broken
+
+
+def check_proxies():
+    forked = multiprocessing.get_context("fork")  # its server is no C program
+    with SyncManager(authkey=b"of its own", ctx=forked) as manager:
+        numbers, pool = manager.list([1]), manager.Pool(1)
+        end(start(use_proxies, numbers, pool))
+        assert numbers[:] == [1, 3], numbers[:]
+
+
 def check_refuse():
-    queue, barrier = context.Queue(1), context.Barrier(2)
+    queue, barrier = context.Queue(1), context.Barrier(2, os.getpid)
     end(start(refuse, queue, 7, barrier))
 
 

@@ -57,6 +57,21 @@ static void test_locks_and_events_are_python_s(void **state) {
     check_each("synchronize", NULL);
 }
 
+static void test_conditions_are_python_s(void **state) {
+    (void)state;
+    check_each("condition", NULL);
+}
+
+static void test_barriers_are_python_s(void **state) {
+    (void)state;
+    check_each("barrier", NULL);
+}
+
+static void test_proxies_come_with_their_managers_key(void **state) {
+    (void)state;
+    check_each("proxies", NULL);
+}
+
 static void test_what_cannot_be_opened_is_refused(void **state) {
     (void)state;
     check_each("refuse", NULL);
@@ -133,6 +148,8 @@ static void test_names_of_targets_have_a_dot(void **state) {
 MPT_MAIN(MPT_CASE(test_a_child_knows_who_it_is), MPT_CASE(test_queues_work_both_ways),
          MPT_CASE(test_a_subclass_of_process_goes_by_its_name),
          MPT_CASE(test_values_and_arrays_are_shared), MPT_CASE(test_locks_and_events_are_python_s),
+         MPT_CASE(test_conditions_are_python_s), MPT_CASE(test_barriers_are_python_s),
+         MPT_CASE(test_proxies_come_with_their_managers_key),
          MPT_CASE(test_what_cannot_be_opened_is_refused), MPT_CASE(test_tasks_are_joined),
          MPT_CASE(test_a_child_has_children), MPT_CASE(test_a_signal_is_the_exit_code),
          MPT_CASE(test_a_process_without_target_does_nothing),

@@ -8,7 +8,10 @@
 #include "mp/collection.h"
 #include "mp/context.h"
 #include "mp/object.h"
+#include "mp/pickle.h"
 #include "mp/process.h"
+#include "mp/proxy.h"
+#include "mp/proxy_types.h"
 #include "mp/python.h"
 
 #define CHECK(condition)                                                        \
@@ -144,11 +147,106 @@ static int synchronize(const mp_object *args, const mp_object *kwargs, void *use
     return 0;
 }
 
+static void take_turn(mp_python_condition *condition, const int *turn, int number) {
+    while (*(const volatile int *)turn != number)
+        CHECK(mp_python_condition_wait(condition, 20) == 0);
+}
+
+/* Takes every second turn of 200; with a number it counts itself and waits for that turn. */
+static int converse(const mp_object *args, const mp_object *kwargs, void *user) {
+    mp_python_condition *condition;
+    mp_python_value *value;
+    (void)kwargs, (void)user;
+    CHECK(mp_python_condition_open(&condition, arg(args, 0)) == 0);
+    CHECK(mp_python_value_open(&value, arg(args, 1)) == 0);
+    int64_t last = 0;
+    volatile int *turn = mp_python_value_data(value);
+    CHECK(mp_python_condition_wait(condition, 1) == MP_EOWNER);
+    CHECK(mp_python_condition_notify_all(condition) == MP_EOWNER);
+    CHECK(mp_python_condition_release(condition) == MP_EOWNER);
+    CHECK(mp_python_condition_acquire(condition, 20) == 0);
+    CHECK(mp_python_condition_acquire(condition, 20) == 0);
+    if (mp_integer_get(mp_tuple_get(args, 2), &last) == 0) {
+        ++*turn;
+        CHECK(mp_python_condition_notify_all(condition) == 0);
+        take_turn(condition, (const int *)turn, (int)last);
+    }
+    for (int i = 1; last == 0 && i < 200; i += 2) {
+        CHECK(mp_python_condition_wait(condition, 0.0001) == MP_ETIMEDOUT || *turn == i);
+        take_turn(condition, (const int *)turn, i);
+        *turn = i + 1;
+        CHECK(mp_python_condition_notify(condition, 1) == 0);
+    }
+    CHECK(mp_python_condition_release(condition) == 0);
+    CHECK(mp_python_condition_release(condition) == 0);
+    mp_python_condition_free(condition);
+    mp_python_value_free(value);
+    return 0;
+}
+
+/* Meets the others 50 times, and adds up its places. */
+static int meet(const mp_object *args, const mp_object *kwargs, void *user) {
+    mp_python_barrier *barrier;
+    mp_python_value *sums;
+    int64_t number;
+    (void)kwargs, (void)user;
+    CHECK(mp_python_barrier_open(&barrier, arg(args, 0)) == 0);
+    CHECK(mp_python_value_open(&sums, arg(args, 1)) == 0);
+    CHECK(mp_integer_get(arg(args, 2), &number) == 0);
+    CHECK(mp_python_barrier_parties(barrier) == 3 && !mp_python_barrier_broken(barrier));
+    for (int i = 0; i < 50; i++) {
+        int place = mp_python_barrier_wait(barrier, 20);
+        CHECK(place >= 0 && place < 3);
+        ((int *)mp_python_value_data(sums))[number] += place;
+    }
+    mp_python_barrier_free(barrier);
+    mp_python_value_free(sums);
+    return 0;
+}
+
+/* Python breaks the barrier, this resets and breaks it again. */
+static int break_up(const mp_object *args, const mp_object *kwargs, void *user) {
+    mp_python_barrier *barrier;
+    mp_python_event *event;
+    (void)kwargs, (void)user;
+    CHECK(mp_python_barrier_open(&barrier, arg(args, 0)) == 0);
+    CHECK(mp_python_event_open(&event, arg(args, 1)) == 0);
+    CHECK(mp_python_barrier_wait(barrier, MP_FOREVER) >= 0);
+    CHECK(mp_python_barrier_wait(barrier, MP_FOREVER) == MP_EBROKEN);
+    CHECK(mp_python_barrier_broken(barrier) && mp_python_barrier_n_waiting(barrier) == 0);
+    CHECK(mp_python_barrier_wait(barrier, 20) == MP_EBROKEN);
+    CHECK(mp_python_barrier_reset(barrier) == 0 && !mp_python_barrier_broken(barrier));
+    CHECK(mp_python_event_set(event) == 0);
+    CHECK(mp_python_barrier_abort(barrier) == 0 && mp_python_barrier_reset(barrier) == 0);
+    CHECK(mp_python_barrier_wait(barrier, 0.01) == MP_EBROKEN);
+    CHECK(mp_python_barrier_wait(NULL, 1) == MP_EINVAL);
+    mp_python_barrier_free(barrier);
+    mp_python_event_free(event);
+    return 0;
+}
+
+/* Proxies of a manager whose key came with them. */
+static int use_proxies(const mp_object *args, const mp_object *kwargs, void *user) {
+    mp_proxy *numbers, *pool;
+    mp_object *three;
+    (void)kwargs, (void)user;
+    CHECK(mp_proxy_from_object(&numbers, arg(args, 0)) == 0);
+    CHECK(mp_proxy_from_object(&pool, arg(args, 1)) == 0);
+    CHECK(mp_proxy_call(pool, &three, "apply", "(N(i))", mp_global_new("builtins", "abs"), -3) ==
+          0);
+    CHECK(mp_proxy_list_append(numbers, three) == 0);
+    mp_proxy_free(numbers);
+    mp_proxy_free(pool);
+    return 0;
+}
+
 /* What is no thing of Python's, and what was opened before, is refused. */
 static int refuse(const mp_object *args, const mp_object *kwargs, void *user) {
     mp_python_queue *queue, *again;
     mp_python_lock *lock;
     mp_python_event *event;
+    mp_python_condition *condition;
+    mp_python_barrier *barrier;
     mp_python_value *value;
     mp_connection *connection;
     mp_object *number = arg(args, 1);
@@ -156,11 +254,14 @@ static int refuse(const mp_object *args, const mp_object *kwargs, void *user) {
     CHECK(mp_python_queue_open(&queue, number) == MP_ETYPE);
     CHECK(mp_python_lock_open(&lock, number) == MP_ETYPE);
     CHECK(mp_python_event_open(&event, number) == MP_ETYPE);
+    CHECK(mp_python_condition_open(&condition, number) == MP_ETYPE);
+    CHECK(mp_python_barrier_open(&barrier, number) == MP_ETYPE);
     CHECK(mp_python_value_open(&value, number) == MP_ETYPE);
     CHECK(mp_python_connection_open(&connection, number) == MP_ETYPE);
     CHECK(mp_python_queue_open(NULL, number) == MP_EINVAL);
     CHECK(mp_python_queue_open(&queue, NULL) == MP_EINVAL);
-    CHECK(mp_python_lock_open(&lock, arg(args, 2)) == MP_ETYPE); /* a barrier */
+    CHECK(mp_python_lock_open(&lock, arg(args, 2)) == MP_ETYPE);       /* a barrier */
+    CHECK(mp_python_barrier_open(&barrier, arg(args, 2)) == MP_ETYPE); /* with an action */
     CHECK(mp_python_queue_open(&queue, arg(args, 0)) == 0);
     CHECK(mp_python_queue_open(&again, arg(args, 0)) == MP_ESTATE);
     mp_object *object, *none = mp_none_new();
@@ -243,6 +344,8 @@ int main(int argc, char **argv) {
         mp_python_fn function;
     } targets[] = {{"__main__.describe", describe},     {"__main__.double_all", double_all},
                    {"__main__.count", count},           {"__main__.synchronize", synchronize},
+                   {"__main__.converse", converse},     {"__main__.meet", meet},
+                   {"__main__.break_up", break_up},     {"__main__.use_proxies", use_proxies},
                    {"__main__.refuse", refuse},         {"__main__.give_tasks", give_tasks},
                    {"__main__.have_child", have_child}, {"__main__.outlive", outlive},
                    {"__main__.Subclass", double_all},   {"__main__.die", die},
