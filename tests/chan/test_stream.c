@@ -16,16 +16,7 @@
 #include "mp/object.h"
 #include "mp/queue.h"
 #include "shm/heap.h"
-
-/* A connection of ours, and the bare socket at its other end. */
-static mp_connection *open_raw(int *raw) {
-    int sockets[2];
-    mp_connection *connection;
-    MPT_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
-    MPT_OK(mp__stream_new(&connection, sockets[0]));
-    *raw = sockets[1];
-    return connection;
-}
+#include "stream.h"
 
 struct ends {
     mp_connection *first;
@@ -35,7 +26,7 @@ struct ends {
 static struct ends open_both(void) {
     struct ends ends;
     int raw;
-    ends.first = open_raw(&raw);
+    ends.first = mpt_open_raw(&raw);
     MPT_OK(mp__stream_new(&ends.second, raw));
     return ends;
 }
@@ -43,10 +34,6 @@ static struct ends open_both(void) {
 static void free_both(struct ends ends) {
     mp_connection_free(ends.first);
     mp_connection_free(ends.second);
-}
-
-static void put(int raw, const void *bytes, size_t size) {
-    MPT_CHECK(write(raw, bytes, size) == (ssize_t)size);
 }
 
 static int receive(mp_connection *connection, char *text, double timeout) {
@@ -105,7 +92,7 @@ static void test_messages_have_cpythons_length_before_them(void **state) {
     (void)state;
     int raw;
     char got[9];
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     MPT_OK(mp_connection_send_bytes(connection, "", 0, 20));
     MPT_OK(mp_connection_send_bytes(connection, "x", 1, MP_FOREVER));
     assert_int_equal(recv(raw, got, 9, MSG_WAITALL), 9);
@@ -118,8 +105,8 @@ static void test_short_and_long_lengths_are_received(void **state) {
     (void)state;
     int raw;
     char text[65];
-    mp_connection *connection = open_raw(&raw);
-    put(raw, "\0\0\0\x02hi\xff\xff\xff\xff\0\0\0\0\0\0\0\x05there\0\0\0\0", 27);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, "\0\0\0\x02hi\xff\xff\xff\xff\0\0\0\0\0\0\0\x05there\0\0\0\0", 27);
     MPT_OK(receive(connection, text, 20));
     assert_string_equal(text, "hi");
     MPT_OK(receive(connection, text, MP_FOREVER));
@@ -135,10 +122,10 @@ static void test_a_message_in_single_bytes_survives_timeouts(void **state) {
     (void)state;
     int raw;
     char text[65];
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     for (int i = 0; i < 9; i++) {
         MPT_CODE(receive(connection, text, MP_NOWAIT), MP_ETIMEDOUT);
-        put(raw, &"\0\0\0\x05there"[i], 1);
+        mpt_put_raw(raw, &"\0\0\0\x05there"[i], 1);
     }
     MPT_OK(receive(connection, text, 20));
     assert_string_equal(text, "there");
@@ -155,10 +142,10 @@ static void test_another_process_goes_on_with_what_was_kept(void **state) {
     (void)state;
     int raw;
     char text[65];
-    mp_connection *connection = open_raw(&raw);
-    put(raw, "\0\0\0\x05the", 7);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, "\0\0\0\x05the", 7);
     MPT_CODE(mpt_join(mpt_fork(receive_begun, connection)), 0);
-    put(raw, "re", 2);
+    mpt_put_raw(raw, "re", 2);
     MPT_OK(receive(connection, text, 20));
     assert_string_equal(text, "there");
     close(raw);
@@ -171,8 +158,8 @@ static void test_a_message_too_long_stays(void **state) {
     char text[65];
     size_t size = 0;
     void *data;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, "\0\0\0\x05there", 9);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, "\0\0\0\x05there", 9);
     MPT_CODE(mp_connection_recv_bytes_into(connection, text, 4, &size, 20), MP_ETOOSHORT);
     assert_int_equal(size, 5);
     MPT_CODE(mp_connection_recv_bytes(connection, &data, &size, 4, 20), MP_ETOOSHORT);
@@ -187,8 +174,8 @@ static void test_a_message_too_long_stays(void **state) {
 static void expect_bad(const char *bytes, size_t size, int code) {
     int raw;
     void *data;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, bytes, size);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, bytes, size);
     close(raw);
     MPT_CODE(mp_connection_recv_bytes(connection, &data, &size, 0, 20), code);
     MPT_CODE(mp_connection_recv_bytes(connection, &data, &size, 0, 20), code);
@@ -242,14 +229,14 @@ static void test_a_send_that_times_out_halfway_ends_sending(void **state) {
     (void)state;
     int raw;
     char *data = calloc(1, 4000000), *got = malloc(4000000);
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     MPT_CODE(mp_connection_send_bytes(connection, data, 4000000, 0.01), MP_ETIMEDOUT);
     MPT_CODE(mp_connection_send_bytes(connection, data, 1, 0.01), -EPIPE);
     ssize_t here, sum = 0;
     while ((here = read(raw, got, 4000000)) > 0) /* the other end comes to an end */
         sum += here;
     assert_true(sum > 0 && sum < 4000000);
-    put(raw, "\0\0\0\0", 4); /* the other direction goes on */
+    mpt_put_raw(raw, "\0\0\0\0", 4); /* the other direction goes on */
     MPT_OK(receive(connection, got, 20));
     free(data);
     free(got);
@@ -276,7 +263,7 @@ static void test_a_send_with_no_room_at_all_can_be_tried_again(void **state) {
 static void test_a_gone_peer_breaks_sending(void **state) {
     (void)state;
     int raw;
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     close(raw);
     MPT_CODE(mp_connection_send_bytes(connection, "x", 1, 20), -EPIPE);
     mp_connection_free(connection);
@@ -305,11 +292,11 @@ static void test_waiting_sees_messages_and_the_end(void **state) {
     (void)state;
     int raw;
     char text[65];
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     mp_waitable list[] = {MP_WAIT_CONNECTION(connection)};
     assert_int_equal(mp_connection_poll(connection, 0.01), 0);
     assert_int_equal(mp_wait(list, 1, 0.01), 0);
-    put(raw, "\0\0\0\0", 4);
+    mpt_put_raw(raw, "\0\0\0\0", 4);
     assert_int_equal(mp_connection_poll(connection, 20), 1);
     assert_int_equal(mp_wait(list, 1, 20), 1);
     MPT_OK(receive(connection, text, 20));
@@ -339,9 +326,9 @@ static void test_the_familys_listing_shows_them(void **state) {
     (void)state;
     int raw;
     char text[65];
-    mp_connection *connection = open_raw(&raw);
+    mp_connection *connection = mpt_open_raw(&raw);
     assert_true(dump_says("connection %p over a socket\n", connection));
-    put(raw, "\0\0\0\x05the", 7);
+    mpt_put_raw(raw, "\0\0\0\x05the", 7);
     MPT_CODE(receive(connection, text, MP_NOWAIT), MP_ETIMEDOUT);
     assert_true(dump_says("connection %p over a socket, 3 bytes of a message kept\n", connection));
     struct mp__guard *guard = &((struct stream_shared *)connection)->sending;

@@ -12,6 +12,7 @@
 #include "chan/stream.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
+#include "stream.h"
 
 static struct scene {
     mp_connection *connection;
@@ -20,10 +21,7 @@ static struct scene {
 } scene;
 
 static void open_scene(void) {
-    int sockets[2];
-    MPT_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
-    MPT_OK(mp__stream_new(&scene.connection, sockets[0]));
-    scene.raw = sockets[1];
+    scene.connection = mpt_open_raw(&scene.raw);
 }
 
 /* mpt sees whether blocks are left. */
@@ -35,7 +33,7 @@ static void close_scene(void) {
 }
 
 static void put(const char *bytes, size_t size) {
-    MPT_CHECK(write(scene.raw, bytes, size) == (ssize_t)size);
+    mpt_put_raw(scene.raw, bytes, size);
 }
 
 static int receive(double timeout) {

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "chan/stream.h"
 #include "mp/listener.h"
+#include "stream.h"
 
 struct client {
     const char *address;
@@ -118,20 +118,6 @@ static void test_answers_that_are_none_are_refused(void **state) {
     expect_thrown_out("\0\0\0\x07{sha1}x", 11, false, MP_FOREVER);
 }
 
-/* A connection of ours, and the bare socket at its other end. */
-static mp_connection *open_raw(int *raw) {
-    int sockets[2];
-    mp_connection *connection;
-    MPT_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
-    MPT_OK(mp__stream_new(&connection, sockets[0]));
-    *raw = sockets[1];
-    return connection;
-}
-
-static void put(int raw, const void *bytes, size_t size) {
-    MPT_CHECK(write(raw, bytes, size) == (ssize_t)size);
-}
-
 static void expect_bytes(int raw, const void *bytes, size_t size) {
     uint8_t got[128];
     MPT_CHECK(recv(raw, got, size, MSG_WAITALL) == (ssize_t)size && memcmp(got, bytes, size) == 0);
@@ -159,9 +145,9 @@ static const uint8_t legacy_answer[20] = {0x00, 0x00, 0x00, 0x10, 0xc7, 0x6b, 0x
 static void test_the_modern_challenge_is_answered_as_cpython_does(void **state) {
     (void)state;
     int raw;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, modern, sizeof modern);
-    put(raw, "\0\0\0\x09#WELCOME#", 13);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, modern, sizeof modern);
+    mpt_put_raw(raw, "\0\0\0\x09#WELCOME#", 13);
     MPT_OK(mp_connection_answer_challenge(connection, "abracadabra", 11, 20));
     expect_bytes(raw, modern_answer, sizeof modern_answer);
     close(raw);
@@ -171,11 +157,11 @@ static void test_the_modern_challenge_is_answered_as_cpython_does(void **state) 
 static void test_the_legacy_challenge_is_answered_as_cpython_does(void **state) {
     (void)state;
     int raw;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, legacy, sizeof legacy - 1);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, legacy, sizeof legacy - 1);
     MPT_CODE(mp_connection_answer_challenge(connection, "abracadabra", 11, 0.01), MP_ETIMEDOUT);
-    put(raw, legacy + sizeof legacy - 1, 1); /* what came before the timeout was kept */
-    put(raw, "\0\0\0\x09#WELCOME#", 13);
+    mpt_put_raw(raw, legacy + sizeof legacy - 1, 1); /* what came before the timeout was kept */
+    mpt_put_raw(raw, "\0\0\0\x09#WELCOME#", 13);
     MPT_OK(mp_connection_answer_challenge(connection, "abracadabra", 11, 20));
     expect_bytes(raw, legacy_answer, sizeof legacy_answer);
     close(raw);
@@ -184,8 +170,8 @@ static void test_the_legacy_challenge_is_answered_as_cpython_does(void **state) 
 
 static void expect_refused_challenge(const char *bytes, size_t size) {
     int raw;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, bytes, size);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, bytes, size);
     MPT_CODE(mp_connection_answer_challenge(connection, "k", 1, 20), MP_EAUTH);
     close(raw);
     mp_connection_free(connection);
@@ -201,9 +187,9 @@ static void test_challenges_that_are_none_are_not_answered(void **state) {
 static void test_a_refused_proof_is_told(void **state) {
     (void)state;
     int raw;
-    mp_connection *connection = open_raw(&raw);
-    put(raw, modern, sizeof modern);
-    put(raw, "\0\0\0\x09#FAILURE#", 13);
+    mp_connection *connection = mpt_open_raw(&raw);
+    mpt_put_raw(raw, modern, sizeof modern);
+    mpt_put_raw(raw, "\0\0\0\x09#FAILURE#", 13);
     MPT_CODE(mp_connection_answer_challenge(connection, "abracadabra", 11, 20), MP_EAUTH);
     close(raw);
     mp_connection_free(connection);

@@ -13,22 +13,14 @@
 #include "reg/registry.h"
 #include "shm/heap.h"
 
-static void in_thread(void *(*body)(void *), void *arg) {
-    pthread_t thread;
-    MPT_CHECK(pthread_create(&thread, NULL, body, arg) == 0);
-    MPT_CHECK(pthread_join(thread, NULL) == 0);
-}
-
-static void *get_index(void *out) {
+static void get_index(void *out) {
     MPT_CHECK(mp__self() && mp__self() == mp__self());
     *(uint32_t *)out = mp__self()->index;
-    return NULL;
 }
 
-static void *get_index_and_hold(void *out) {
+static void get_index_and_hold(void *out) {
     get_index(out);
     MPT_CHECK(mp__hold(mp__self(), MP__HOLDING_LOCK, mp__registry));
-    return NULL;
 }
 
 static void test_record_knows_its_index_and_member(void **state) {
@@ -56,9 +48,9 @@ static void test_record_is_used_again_after_its_thread(void **state) {
     (void)state;
     uint32_t first, second;
     assert_non_null(mp__self());
-    in_thread(get_index, &first);
+    mpt_run_threads(1, get_index, &first);
     assert_false(mp__thread_is_alive(first));
-    in_thread(get_index, &second);
+    mpt_run_threads(1, get_index, &second);
     assert_int_not_equal(first, mp__self()->index);
     assert_int_equal(first, second);
     assert_int_equal(mp__registry_check(), 0);
@@ -68,9 +60,9 @@ static void test_record_is_kept_while_it_holds_something(void **state) {
     (void)state;
     uint32_t first, second;
     assert_non_null(mp__self());
-    in_thread(get_index_and_hold, &first);
+    mpt_run_threads(1, get_index_and_hold, &first);
     assert_true(mp__thread_is_alive(first));
-    in_thread(get_index, &second);
+    mpt_run_threads(1, get_index, &second);
     assert_int_not_equal(first, second);
     assert_int_equal(mp__registry_check(), 0);
 }
@@ -106,7 +98,7 @@ static void exit_now(void) {
     _exit(0);
 }
 
-static void *fork_in_thread(void *arg) {
+static void fork_in_thread(void *arg) {
     uint32_t mine;
     (void)arg;
     get_index(&mine);
@@ -120,13 +112,12 @@ static void *fork_in_thread(void *arg) {
     }
     MPT_CHECK(mpt_join(pid) == 0);
     MPT_CHECK(mp__thread_is_alive(mine));
-    return NULL;
 }
 
 static void test_child_of_a_thread_leaves_the_parents_record_alone(void **state) {
     (void)state;
     assert_non_null(mp__self());
-    in_thread(fork_in_thread, NULL);
+    mpt_run_threads(1, fork_in_thread, NULL);
     mp__recover_all();
     assert_int_equal(mp__registry_check(), 0);
 }
@@ -146,16 +137,15 @@ static void test_child_that_never_uses_libmp_changes_nothing(void **state) {
 
 /* Kill points of a thread's life: the member's recovery finds the record. */
 
-static void *end_at_once(void *arg) {
+static void end_at_once(void *arg) {
     (void)arg;
     MPT_CHECK(mp__self());
-    return NULL;
 }
 
 static void die_with_a_thread(void *point) {
     MPT_CHECK(mp__member_self());
     mpt_die_at(point, 1);
-    in_thread(end_at_once, NULL);
+    mpt_run_threads(1, end_at_once, NULL);
 }
 
 static void test_thread_killed_anywhere_leaves_no_record(void **state) {
