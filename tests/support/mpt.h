@@ -18,7 +18,8 @@
  * for a fact, with a limit.
  *
  * Beside it: process.h (processes of libmp), board.h (shared words below mp_shared_alloc), object.h
- * (what Python prints of an object), python.h (every python3 here), failing.h (libc that fails). */
+ * (what Python prints of an object), stream.h (a connection and a bare socket), python.h (every
+ * python3 here), failing.h (libc that fails). */
 #ifndef MPT_H
 #define MPT_H
 
