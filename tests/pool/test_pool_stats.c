@@ -16,12 +16,6 @@
 
 #define MIB ((size_t)1 << 20)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_INSTRUMENTED 1 /* its shadow is private memory, too */
-#else
-#define IS_INSTRUMENTED 0
-#endif
-
 static mp_pool *make_pool(const mp_pool_options *options) {
     mp_pool *pool;
     MPT_OK(mp_pool_new(&pool, mpt_context(), options));
@@ -200,56 +194,6 @@ static void test_nice_workers_are_nicer_than_the_parent(void **state) {
     mp_pool_free(pool);
 }
 
-static int take_memory(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg_size, (void)state;
-    size_t size = *(const size_t *)arg;
-    char *volatile block = malloc(size);
-    if (!block)
-        return mp_reply_fail(reply, -ENOMEM, "no room for %zu bytes", size);
-    memset(block, 1, size);
-    free(block);
-    return 0;
-}
-
-static void test_memory_limit_makes_malloc_fail_in_workers_alone(void **state) {
-    (void)state;
-    size_t little = MIB, much = 300 * MIB;
-    if (IS_INSTRUMENTED)
-        skip();
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1, .memory_limit = 200 * MIB});
-    MPT_OK(mp_pool_apply(pool, take_memory, &little, sizeof little, NULL, 0, NULL));
-    MPT_CODE(mp_pool_apply(pool, take_memory, &much, sizeof much, NULL, 0, NULL), -ENOMEM);
-    void *block = malloc(much);
-    assert_non_null(block);
-    free(block);
-    mp_pool_free(pool);
-}
-
-static int keep_memory(const void *item, void *result, void *state) {
-    (void)item, (void)state;
-    static char *volatile kept;
-    kept = malloc(8 * MIB);
-    MPT_CHECK(kept != NULL);
-    memset(kept, 1, 8 * MIB);
-    *(pid_t *)result = getpid();
-    return 0;
-}
-
-static void test_worker_that_grew_is_replaced(void **state) {
-    (void)state;
-    char items[12] = {0};
-    pid_t pids[12];
-    int changes = 0;
-    mp_pool *pool =
-        make_pool(&(mp_pool_options){.processes = 1, .max_rss = mp__usage_private() + 20 * MIB});
-    MPT_OK(mp_pool_map(pool, keep_memory, items, 12, 1, pids, sizeof pids[0],
-                       &(mp_map_options){.chunk = 1}));
-    for (int i = 1; i < 12; i++)
-        changes += pids[i] != pids[i - 1];
-    assert_in_range(changes, 2, 11);
-    mp_pool_free(pool);
-}
-
 static void test_threads_have_no_limits_of_their_own(void **state) {
     (void)state;
     static const mp_pool_options options[] = {{.nice = 1}, {.memory_limit = 1}, {.max_rss = 1}};
@@ -269,6 +213,4 @@ MPT_PROCESS_MAIN(MPT_EACH_WORKER(test_every_task_is_counted),
                  MPT_EACH_WORKER(test_pinned_workers_stay_on_one_processor),
                  MPT_CASE(test_pinning_is_refused_where_nobody_can),
                  MPT_EACH_METHOD(test_nice_workers_are_nicer_than_the_parent),
-                 MPT_EACH_METHOD(test_memory_limit_makes_malloc_fail_in_workers_alone),
-                 MPT_EACH_METHOD(test_worker_that_grew_is_replaced),
                  MPT_CASE(test_threads_have_no_limits_of_their_own))

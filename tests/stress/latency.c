@@ -9,18 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/point.h"
+#include "latency.h"
 #include "mp/connection.h"
-#include "mp/pool.h"
 #include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "mpt.h"
-#include "os/clock.h"
 #include "reg/recover.h"
 
 enum { ROUNDS = 40 };
@@ -280,12 +278,6 @@ static void die_here(const char *point) {
     kill(getpid(), SIGKILL);
 }
 
-static void sleep_for(mp__time time) {
-    struct timespec left = {time / MP__SECOND, time % MP__SECOND};
-    while (nanosleep(&left, &left) < 0)
-        continue;
-}
-
 static void be_victim(void *arg) {
     const struct kind *kind = arg;
     trap = kind->point;
@@ -348,75 +340,6 @@ static double measure(const struct kind *kind) {
     return is_told ? time : -1;
 }
 
-static int compare(const void *a, const void *b) {
-    double difference = *(const double *)a - *(const double *)b;
-    return difference < 0 ? -1 : difference > 0;
-}
-
-static void report(const char *name, double *times, unsigned rounds) {
-    qsort(times, rounds, sizeof *times, compare);
-    printf("%-34s %8.2f %8.2f %8.2f\n", name, times[rounds / 2],
-           times[(rounds * 95 + 99) / 100 - 1], times[rounds - 1]);
-    fflush(stdout);
-}
-
-/* A process of ours that is joined, a worker whose task is waited for. */
-static void die_now(const void *argument) {
-    struct scene *its;
-    memcpy(&its, argument, sizeof its);
-    sleep_for(MP__SECOND / 100);
-    atomic_store(&its->begin, mp__now());
-    kill(getpid(), SIGKILL);
-}
-
-static int die_as_process(void *argument, size_t size) {
-    (void)size;
-    die_now(argument);
-    return 0;
-}
-
-static int die_as_task(const void *argument, size_t size, mp_reply *reply, void *state) {
-    (void)size, (void)reply, (void)state;
-    die_now(argument);
-    return 0;
-}
-
-static void join_one(mp_context *context) {
-    mp_process *process;
-    mp_process_options options = {
-        .target = die_as_process, .arg = &scene, .arg_size = sizeof scene};
-    MPT_OK(mp_process_new(&process, context, &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    atomic_store(&scene->end, mp__now());
-    MPT_OK(mp_process_close(process));
-}
-
-static void lose_task(mp_context *context) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, context, &(mp_pool_options){.processes = 2}));
-    MPT_CODE(mp_pool_apply(pool, die_as_task, &scene, sizeof scene, NULL, 0, NULL), MP_EWORKER);
-    atomic_store(&scene->end, mp__now());
-    mp_pool_free(pool);
-}
-
-static void measure_children(void (*lose)(mp_context *context), const char *what, double *times,
-                             unsigned rounds, const char *chosen) {
-    for (mp_start_method method = MP_FORK; method <= MP_FORKSERVER; method++) {
-        char name[40];
-        snprintf(name, sizeof name, "%s, %s", what, mp_start_method_name(method));
-        if (chosen && !strstr(name, chosen))
-            continue;
-        for (unsigned round = 0; round < rounds; round++) {
-            scene = mp_shared_calloc(1, sizeof *scene);
-            lose(mp_get_context(method));
-            times[round] = (double)(atomic_load(&scene->end) - atomic_load(&scene->begin)) / 1e6;
-            mp_shared_free(scene);
-        }
-        report(name, times, rounds);
-    }
-}
-
 int main(int argc, char **argv) {
     mp_freeze_support(argc, argv);
     unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : ROUNDS;
@@ -430,11 +353,9 @@ int main(int argc, char **argv) {
         for (unsigned round = 0; round < rounds; round++)
             while ((times[round] = measure(&kinds[i])) < 0)
                 continue;
-        report(kinds[i].name, times, rounds);
+        report(times, rounds, "%s", kinds[i].name);
     }
-    const char *chosen = argc > 2 ? argv[2] : NULL;
-    measure_children(join_one, "join, the process", times, rounds, chosen);
-    measure_children(lose_task, "pool task, its worker", times, rounds, chosen);
     free(times);
+    measure_children(rounds, argc > 2 ? argv[2] : NULL);
     return 0;
 }
