@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "os/usage.h"
+#include "proc/process.h"
 
 static double seconds_of(mp__time time) {
     return (double)time / (double)MP__SECOND;
@@ -52,10 +53,14 @@ void mp__stats_see_end(struct pool_local *local, uint32_t seat) {
 
 void mp__stats_bury(struct pool_local *local, uint32_t seat) {
     struct worker_shared *record = &local->shared->workers[seat];
+    const mp_process *process = local->seats[seat].process;
+    mp__time cpu = atomic_load(&record->cpu);
+    if (cpu == 0 && process) /* the fork server was quicker than mp__stats_see_end */
+        cpu = atomic_load(&mp__process_of(process)->cpu);
     pthread_mutex_lock(&local->mutex);
     record->past = sum_up(record);
     record->past.count++;
-    add_usage(&record->past, atomic_load(&record->cpu), atomic_load(&record->peak));
+    add_usage(&record->past, cpu, atomic_load(&record->peak));
     atomic_store(&record->ready_since, 0);
     atomic_store(&record->tasks, 0);
     atomic_store(&record->idle, 0);

@@ -170,8 +170,10 @@ static bool find_own_code(struct child *child, int *code) {
 
 /* Made by the fork server: its child wrote the code, or the server will. */
 static bool find_served_code(struct child *child, int *code) {
-    if (mp__launch_code(child->launch, code))
+    if (mp__launch_code(child->launch, code)) {
+        child->cpu = mp__launch_cpu(child->launch);
         return true;
+    }
     if (mp__forkserver_is_alive(child->server))
         return false;
     if (!mp__launch_code(child->launch, code)) /* the last thing the server did */
@@ -200,6 +202,7 @@ static void settle_locked(struct child *child) {
     MP__POINT("children.settle.recovered");
     mp__launch_free(child->launch);
     child->launch = (struct mp__launch){0};
+    atomic_store(&child->process->cpu, child->cpu);
     atomic_store(&child->process->code, child->code);
     atomic_store(&child->process->phase, MP__PROCESS_ENDED);
 }

@@ -23,7 +23,8 @@ struct child {
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
     unsigned server;        /* serial of the fork server that made it; 0: it is our own child */
     bool has_code;          /* it has ended, and this is its exit code, which is told only once: */
-    int code;               /* valid with has_code */
+    int code;               /* valid with has_code, as the next */
+    mp__time cpu;           /* ns that it took, if the fork server says so; else 0 */
     bool is_confirmed;      /* its start has been confirmed; before, nobody collects it */
     struct child **list;    /* of the table, that it is in: alive or ended; NULL: none */
     struct child *next;     /* in that list */

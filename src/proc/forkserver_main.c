@@ -21,6 +21,7 @@
 #include "os/child.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
+#include "os/usage.h"
 #include "proc/bootstrap.h"
 #include "proc/exit.h"
 #include "proc/forkserver.h"
@@ -298,7 +299,8 @@ static void bury(size_t index, int code) {
         empty_channel(note->number);
     learn_launch(note);
     if (note->launch != 0)
-        mp__launch_bury(mp__launch_named(note->launch), code);
+        mp__launch_bury(mp__launch_named(note->launch), code,
+                        code < 0 ? mp__usage_of_process(note->pid) : 0);
     server.notes[index] = server.notes[--server.count];
 }
 

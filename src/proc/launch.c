@@ -56,6 +56,7 @@ static void prepare_record(struct launch_shared *record, struct process_shared *
     atomic_store(&record->end, use << USE_SHIFT);
     atomic_store(&record->child, 0);
     atomic_store(&record->process, process);
+    atomic_store(&record->cpu, 0);
     atomic_store(&record->state, state_word(use & USE_MASK, MP__LAUNCH_UNDER_WAY));
 }
 
@@ -107,7 +108,9 @@ void mp__launch_end(struct mp__launch launch, int code) {
     MP__POINT("launch.end.written");
 }
 
-void mp__launch_bury(struct mp__launch launch, int code) {
+void mp__launch_bury(struct mp__launch launch, int code, mp__time cpu) {
+    if (atomic_load(&launch.shared->end) >> USE_SHIFT == launch.use)
+        atomic_store(&launch.shared->cpu, cpu);
     mp__launch_end(launch, code);
     mp__futex_wake(&launch.shared->end, MP__WAKE_ALL);
 }
@@ -118,6 +121,10 @@ bool mp__launch_code(struct mp__launch launch, int *code) {
         return false;
     *code = (int)(end & (KNOWN - 1)) - CODE_BIAS;
     return true;
+}
+
+mp__time mp__launch_cpu(struct mp__launch launch) {
+    return atomic_load(&launch.shared->cpu);
 }
 
 void mp__launch_await_code(struct mp__launch launch, mp__time deadline) {

@@ -36,7 +36,8 @@ struct launch_shared {
     _Atomic uint32_t end;    /* use << 17 | known << 16 | (code + 256); the code is written once */
     _Atomic int32_t failure; /* why it FAILED; written while FAILING */
     char detail[MP__LAUNCH_DETAIL]; /* the sentence to it; written while FAILING */
-    char unused[24];                /* fills four cache lines */
+    _Atomic int64_t cpu;            /* ns that a killed one took, before its code; 0: not known */
+    char unused[16];                /* fills four cache lines */
 };
 
 /* What a process needs to find its record: also when it was given to another start meanwhile. */
@@ -59,10 +60,11 @@ static inline uint32_t mp__launch_name_use(uint64_t name) {
     return (uint32_t)(name & 0xffff);
 }
 
-/* Write the exit code down, unless that was done: by the child before its end; by whoever reaped
- * it, which somebody may await. */
+/* Write the exit code down, unless that was done: by the child before its end; by whoever reaps
+ * it, which somebody may await, with the processor time that it took (0: not known). */
 void mp__launch_end(struct mp__launch launch, int code);
-void mp__launch_bury(struct mp__launch launch, int code);
+void mp__launch_bury(struct mp__launch launch, int code, mp__time cpu);
+mp__time mp__launch_cpu(struct mp__launch launch); /* once there is a code */
 bool mp__launch_code(struct mp__launch launch, int *code);
 /* Sleep until there is a code, at most till the deadline. */
 void mp__launch_await_code(struct mp__launch launch, mp__time deadline);

@@ -49,6 +49,7 @@ struct process_shared {
     _Atomic mp__member_ref member; /* the child's slot; 0 before start */
     _Atomic int32_t pid;           /* 0 before start */
     _Atomic int32_t code;          /* exit code, in phase ENDED */
+    _Atomic int64_t cpu;           /* ns that it took, if the fork server said so; likewise */
     pid_t maker_pid;               /* the parent's pid, for the child */
     mp_start_method method;        /* MP_FORK, MP_SPAWN or MP_FORKSERVER */
     bool is_daemon;                /* set before start */
