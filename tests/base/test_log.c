@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -200,6 +201,36 @@ static void test_the_first_lines_are_kept(void **state) {
     assert_int_equal(strlen(collected.text), 2 * 16);
 }
 
+static void count_line(int level, const char *process_name, const char *text, void *user) {
+    (void)level, (void)process_name;
+    MPT_CHECK(strcmp(text, "0123456789") == 0);
+    atomic_fetch_add((_Atomic unsigned *)user, 1);
+}
+
+static void *hold_many(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 200; i++) {
+        mp__log_held(MP_LOG_DEBUG, "0123456789");
+        mp__log_catch_up();
+    }
+    return NULL;
+}
+
+/* Each thread has room for its line: no more than four are kept at a time. */
+static void test_lines_that_threads_keep_are_all_given(void **state) {
+    (void)state;
+    _Atomic unsigned count = 0;
+    pthread_t threads[4];
+    MPT_OK(mp_log_set_level(MP_LOG_DEBUG));
+    MPT_OK(mp_log_set_handler(count_line, &count));
+    for (int i = 0; i < 4; i++)
+        MPT_CHECK(pthread_create(&threads[i], NULL, hold_many, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    mp__log_catch_up();
+    assert_int_equal(atomic_load(&count), 800);
+}
+
 static void test_an_heir_has_level_and_stderr_but_no_handler(void **state) {
     (void)state;
     struct captured captured;
@@ -243,5 +274,6 @@ MPT_MAIN(MPT_CASE(test_nothing_is_printed_unless_asked_for), MPT_CASE(test_lines
          MPT_CASE(test_a_handler_gets_a_line_from_under_a_lock_later),
          MPT_CASE(test_a_forked_child_leaves_its_parent_s_lines),
          MPT_CASE(test_the_first_lines_are_kept),
+         MPT_CASE(test_lines_that_threads_keep_are_all_given),
          MPT_CASE(test_an_heir_has_level_and_stderr_but_no_handler),
          MPT_CASE(test_lines_of_threads_do_not_mix))

@@ -47,12 +47,12 @@ static void test_memory_members_and_locks(void **state) {
     mp_semaphore *semaphore;
     listen_to(&private_log);
     MPT_OK(mp_lock_new(&lock, NULL));
-    expect(MP_LOG_INFO, "allocating a new mmap of length 1");
+    expect(MP_LOG_INFO, "allocating a new mmap of length ");
     expect(MP_LOG_SUBDEBUG, "process ");
-    expect(MP_LOG_DEBUG, "created semlock with handle 0x2");
+    expect(MP_LOG_DEBUG, "created semlock with handle 0x");
     private_log.text[0] = 0;
     MPT_OK(mp_semaphore_new(&semaphore, NULL, 1));
-    expect(MP_LOG_DEBUG, "created semlock with handle 0x2");
+    expect(MP_LOG_DEBUG, "created semlock with handle 0x");
     mp_semaphore_free(semaphore);
     mp_lock_free(lock);
 }
