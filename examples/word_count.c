@@ -3,13 +3,14 @@
  *
  * usage: word_count FOLDER */
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
+#include <glob.h>
 #include <mp/context.h>
 #include <mp/imap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WORD_MAX = 24, SHOWN = 8 };
 
@@ -23,18 +24,16 @@ struct list {
     size_t count, capacity; /* of them */
 };
 
-static int append(struct list *list, const struct word *words, size_t count) {
-    if (list->count + count > list->capacity) {
-        size_t capacity = 2 * (list->count + count);
+static int add(struct list *list, const struct word *word) {
+    if (list->count == list->capacity) {
+        size_t capacity = 2 * list->capacity + 64;
         struct word *larger = realloc(list->words, capacity * sizeof *larger);
         if (!larger)
             return -ENOMEM;
         list->words = larger;
         list->capacity = capacity;
     }
-    if (count > 0)
-        memcpy(list->words + list->count, words, count * sizeof *words);
-    list->count += count;
+    list->words[list->count++] = *word;
     return 0;
 }
 
@@ -47,11 +46,15 @@ static int by_count(const void *left, const void *right) {
     return a->count != b->count ? (a->count < b->count ? 1 : -1) : by_text(a, b);
 }
 
+static void sort(struct list *list, int (*compare)(const void *, const void *)) {
+    if (list->count > 0)
+        qsort(list->words, list->count, sizeof(struct word), compare);
+}
+
 /* Equal words become one. */
 static void merge(struct list *list) {
     size_t kept = 0;
-    if (list->count > 0)
-        qsort(list->words, list->count, sizeof(struct word), by_text);
+    sort(list, by_text);
     for (size_t i = 0; i < list->count; i++)
         if (kept > 0 && by_text(&list->words[kept - 1], &list->words[i]) == 0)
             list->words[kept - 1].count += list->words[i].count;
@@ -62,19 +65,14 @@ static void merge(struct list *list) {
 
 static int read_words(FILE *file, struct list *list) {
     struct word word = {.count = 1};
-    size_t length = 0;
-    for (int c = 0, code; c != EOF;) {
-        c = getc(file);
-        if (isalpha(c) && length < WORD_MAX - 1)
-            word.text[length++] = (char)tolower(c);
-        if (isalpha(c) || length == 0)
-            continue;
-        word.text[length] = 0;
-        length = 0;
-        if ((code = append(list, &word, 1)) < 0)
-            return code;
-    }
-    return 0;
+    int code = 0;
+    while (code == 0 && fscanf(file, "%*[^A-Za-z]") != EOF)
+        if (fscanf(file, "%23[A-Za-z]%*[A-Za-z]", word.text) == 1) {
+            for (char *c = word.text; *c; c++)
+                *c = (char)tolower(*c);
+            code = add(list, &word);
+        }
+    return code;
 }
 
 /* A task: the words of one file, each once. */
@@ -95,29 +93,23 @@ static int count_words(const void *arg, size_t arg_size, mp_reply *reply, void *
 }
 
 struct folder {
-    DIR *stream;      /* what is left of it */
-    const char *name; /* of it */
-    char path[4096];  /* of the file given last */
+    glob_t paths; /* of its files */
+    size_t next;  /* which one is given next */
 };
 
 static int next_file(void *user, const void **data, size_t *size) {
     struct folder *folder = user;
-    struct dirent *entry;
-    do
-        entry = readdir(folder->stream);
-    while (entry && entry->d_name[0] == '.');
-    if (!entry)
+    if (folder->next == folder->paths.gl_pathc)
         return 0;
-    *size = 1 + (size_t)snprintf(folder->path, sizeof folder->path, "%.1000s/%s", folder->name,
-                                 entry->d_name);
-    *data = folder->path;
+    *data = folder->paths.gl_pathv[folder->next++];
+    *size = strlen(*data) + 1;
     return 1;
 }
 
 int main(int argc, char **argv) {
     mp_freeze_support(argc, argv);
-    struct folder folder = {argc == 2 ? opendir(argv[1]) : NULL, argv[argc - 1], ""};
-    if (!folder.stream)
+    struct folder folder = {0};
+    if (argc != 2 || chdir(argv[1]) < 0 || glob("*", 0, NULL, &folder.paths) != 0)
         return fprintf(stderr, "usage: word_count FOLDER\n"), 2;
     mp_pool *pool;
     mp_imap *counts;
@@ -127,24 +119,23 @@ int main(int argc, char **argv) {
         return fprintf(stderr, "%s\n", mp_error_detail()), 1;
 
     struct list all = {0};
-    const void *data;
+    const void *words;
     size_t size;
     int code, files = 0;
-    while ((code = mp_imap_next(counts, &data, &size, MP_FOREVER)) != MP_EEND) {
-        if (code == 0)
-            code = append(&all, data, size / sizeof(struct word));
-        else
+    while ((code = mp_imap_next(counts, &words, &size, MP_FOREVER)) != MP_EEND) {
+        for (size_t i = 0; code == 0 && i < size / sizeof(struct word); i++)
+            code = add(&all, (const struct word *)words + i);
+        if (code < 0)
             fprintf(stderr, "%s\n", mp_error_detail());
         files += code == 0;
     }
     mp_imap_free(counts);
     mp_pool_free(pool);
-    closedir(folder.stream);
+    globfree(&folder.paths);
 
     merge(&all);
     printf("%d files, %zu different words\n", files, all.count);
-    if (all.count > 0)
-        qsort(all.words, all.count, sizeof(struct word), by_count);
+    sort(&all, by_count);
     for (size_t i = 0; i < all.count && i < SHOWN; i++)
         printf("%5ld %s\n", all.words[i].count, all.words[i].text);
     free(all.words);
