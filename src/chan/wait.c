@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "chan/stream.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
+#include "os/threads.h"
 #include "reg/sleep.h"
 
 /* A wake-up may die with its sender: look at least that often. More queues than one call can sleep
@@ -170,16 +170,6 @@ static void *run_helper(void *arg) {
     return NULL;
 }
 
-/* Signals are for the program's own threads. */
-static int start_helper(struct helper *helper, pthread_t *thread) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int error = pthread_create(thread, NULL, run_helper, helper);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error ? mp__fail(-error, "mp_wait: no thread to wait for queues") : 0;
-}
-
 static int sleep_on_both(struct waiting *waiting) {
     struct helper helper = {.until = slice_end(waiting)};
     helper.count = announce(waiting, helper.words);
@@ -190,8 +180,10 @@ static int sleep_on_both(struct waiting *waiting) {
     if (code < 0)
         return mp__fail(code, "mp_wait: no pipe for queues");
     pthread_t thread;
-    code = start_helper(&helper, &thread);
-    if (code == 0) {
+    code = mp__thread_start(&thread, run_helper, &helper);
+    if (code < 0) {
+        (void)mp__fail(code, "mp_wait: no thread to wait for queues");
+    } else {
         waiting->polls[waiting->count] = (struct pollfd){.fd = helper.pipe[0], .events = POLLIN};
         code = poll_entries(waiting, 1, slice_end(waiting));
         atomic_store(&helper.stop, 1);

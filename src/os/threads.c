@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "os/threads.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 #if __has_include(<sys/single_threaded.h>)
@@ -15,4 +16,13 @@ enum { __libc_single_threaded = 0 };
 bool mp__thread_is_only(void) {
     struct stat tasks;
     return __libc_single_threaded || (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3);
+}
+
+int mp__thread_start(pthread_t *out, void *(*body)(void *argument), void *argument) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(out, NULL, body, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
 }

@@ -292,7 +292,7 @@ int mp__job_list_missing(struct pool_shared *pool, struct job_shared *jobs) {
     if (code < 0)
         return code;
     for (struct job_shared *job = jobs; job; job = job->errand.following)
-        if (job->has_callback && atomic_load(&job->state) != MP__JOB_PENDING)
+        if (job->has_callback && !mp__job_is_pending(job))
             list_done(pool, job);
     mp__pool_unlock(pool);
     return 0;

@@ -38,7 +38,7 @@ static void describe_end(const struct death *death, char *out, size_t capacity) 
 
 /* Sentences are kept for the lowest item of a map only, as its code is what get returns. */
 static void explain_item(struct job_shared *job, uint64_t item, const char *sentence) {
-    if (item >= job->errand.detail_item || atomic_load(&job->state) != MP__JOB_PENDING)
+    if (item >= job->errand.detail_item || !mp__job_is_pending(job))
         return;
     job->errand.detail_item = item;
     mp__job_explain(job, "%s", sentence);
@@ -71,7 +71,7 @@ static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, con
 static void push_leftover(struct death *death, struct batch_shared *from, uint64_t first,
                           uint64_t end, uint32_t attempt) {
     struct job_shared *job = from->job;
-    if (first >= end || atomic_load(&job->state) != MP__JOB_PENDING)
+    if (first >= end || !mp__job_is_pending(job))
         return;
     if (job->shape == MP__JOB_TRAY && !mp__ticket_take_back(&job->tickets[first]))
         return;
@@ -172,7 +172,7 @@ static void settle_chunk(struct death *death) {
     uint64_t chunk = (item - batch->first) / batch->chunk;
     if (!batch->is_tray)
         mp__batch_mark(batch, death->record->seat, chunk);
-    if (atomic_load(&batch->job->state) != MP__JOB_PENDING)
+    if (!mp__job_is_pending(batch->job))
         return;
     if (is_running)
         judge_item(death, item);
@@ -276,7 +276,6 @@ static void sweep_batch(struct pool_local *local, struct batch_shared *batch) {
 
 /* Only when all of it is given out and nobody is in it, a chunk that nobody marked is one that died
  * with its claimer. */
-
 void mp__burial_sweep(struct pool_local *local) {
     struct batch_shared **link = &local->suspects;
     while (*link) {

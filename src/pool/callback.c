@@ -3,10 +3,10 @@
 #include "pool/local.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include "base/fail.h"
 #include "os/futex.h"
+#include "os/threads.h"
 #include "pool/bar.h"
 
 #define PAUSE (MP__SECOND / 10) /* between calls of a progress callback, and before trying again */
@@ -32,7 +32,7 @@ static uint64_t count_undone(const struct pool_shared *pool, const struct batch_
 static void tell_progress(const struct pool_shared *pool, struct job_shared *job) {
     struct job_errand *errand = &job->errand;
     uint64_t undone = 0;
-    if (atomic_load(&job->state) == MP__JOB_PENDING)
+    if (mp__job_is_pending(job))
         for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling))
             undone += count_undone(pool, batch);
     size_t done = undone < job->count ? job->count - undone : 0;
@@ -113,7 +113,7 @@ static void call_back_all(struct pool_local *local, struct job_shared *job) {
 static void tell_all_progress(struct pool_local *local) {
     pthread_mutex_lock(&local->mutex);
     for (struct job_shared *job = local->jobs; job;) {
-        if (!has_progress(&job->errand) || atomic_load(&job->state) != MP__JOB_PENDING) {
+        if (!has_progress(&job->errand) || !mp__job_is_pending(job)) {
             job = job->errand.following;
             continue;
         }
@@ -162,17 +162,13 @@ static void *run_callbacks(void *argument) {
 }
 
 int mp__callback_start(struct pool_local *local) {
-    sigset_t all, before;
     if (local->has_callback_thread)
         return 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&local->callbacks_ended, 0);
-    int code = pthread_create(&local->callback_thread, NULL, run_callbacks, local);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0) {
+    int code = mp__thread_start(&local->callback_thread, run_callbacks, local);
+    if (code < 0) {
         atomic_store(&local->callbacks_ended, 1);
-        return mp__fail(-code, "starting the pool's callback thread");
+        return mp__fail(code, "starting the pool's callback thread");
     }
     local->has_callback_thread = true;
     return 0;

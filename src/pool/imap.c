@@ -174,14 +174,10 @@ static void fill_window(struct imap_shared *imap) {
         draw_chunk(imap);
 }
 
-static bool has_ended(const struct job_shared *job) {
-    return atomic_load(&job->state) != MP__JOB_PENDING;
-}
-
 /* Work is begun in the order of submission: behind a job that nobody has begun none has ended. */
 static struct job_shared *find_ended(const struct imap_shared *imap) {
     for (struct job_shared *job = imap->first; job; job = job->errand.next_of_imap) {
-        if (has_ended(job))
+        if (!mp__job_is_pending(job))
             return job;
         if (!imap->is_unordered || atomic_load(&job->batch.cursor) == 0)
             return NULL;

@@ -60,6 +60,17 @@ static void copy_results_out(struct job_shared *job) {
         memcpy(errand->results, job->results, job->count * job->result_size);
 }
 
+int mp__job_wait(struct job_shared *job, mp__time deadline) {
+    while (mp__job_is_pending(job)) {
+        uint32_t ticket = mp__gate_prepare(&job->gate);
+        if (!mp__job_is_pending(job))
+            break;
+        if (mp__gate_wait(&job->gate, ticket, deadline) < 0 && mp__job_is_pending(job))
+            return MP_ETIMEDOUT;
+    }
+    return 0;
+}
+
 static void wait_while_busy(struct job_shared *job) {
     while (atomic_load(&job->settled) == MP__SETTLE_BUSY) {
         uint32_t ticket = mp__gate_prepare(&job->gate);
@@ -88,7 +99,7 @@ static void end_bar(struct job_shared *job) {
 }
 
 void mp__job_end_settling(struct job_shared *job, bool has_results) {
-    if (job->errand.bar && atomic_load(&job->state) != MP__JOB_PENDING)
+    if (job->errand.bar && !mp__job_is_pending(job))
         end_bar(job);
     if (has_results)
         copy_results_out(job);
@@ -170,7 +181,7 @@ static void remove_from_jobs(struct pool_local *local, struct job_shared *job) {
 /* Unlinked first: nobody can enter a batch that is not in the list, so that what no record names
  * then will be named by none. */
 static bool try_to_free(struct pool_local *local, struct job_shared *job) {
-    if (atomic_load(&job->state) == MP__JOB_PENDING || job->errand.references > 0)
+    if (mp__job_is_pending(job) || job->errand.references > 0)
         return false;
     for (struct batch_shared *batch = &job->batch; batch; batch = atomic_load(&batch->sibling))
         if (!atomic_load(&batch->is_unlinked) && mp__batch_unlink(local->shared, batch) < 0)
@@ -219,7 +230,7 @@ void mp__job_free_orphans(struct pool_local *local, unsigned limit) {
 bool mp__job_abandon_locked(struct pool_local *local, struct job_shared *job, int code,
                             const char *detail) {
     uint32_t pending = MP__JOB_PENDING;
-    if (atomic_load(&job->state) != MP__JOB_PENDING)
+    if (!mp__job_is_pending(job))
         return false;
     job->errand.abandoned_code = code;
     free(job->errand.abandoned_detail);

@@ -3,7 +3,6 @@
 #include "pool/local.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "base/point.h"
 #include "os/futex.h"
+#include "os/threads.h"
 #include "proc/process.h"
 #include "reg/holding.h"
 
@@ -249,13 +249,9 @@ static void *run_keeper(void *argument) {
 /* Its stack is of the usual size: forked workers run tasks on it. Until it has written its holding
  * the caller's must be there. */
 int mp__keeper_start(struct pool_local *local) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&local->keeper, NULL, run_keeper, local);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0)
-        return mp__fail(-code, "mp_pool_new: starting the pool's thread");
+    int code = mp__thread_start(&local->keeper, run_keeper, local);
+    if (code < 0)
+        return mp__fail(code, "mp_pool_new: starting the pool's thread");
     while (atomic_load(&local->keeper_began) == 0)
         (void)mp__futex_wait(&local->keeper_began, 0, MP__NEVER);
     local->has_keeper = atomic_load(&local->keeper_began) == MP__KEEPER_BEGAN;

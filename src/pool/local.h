@@ -108,6 +108,7 @@ struct mp__submission {
 };
 int mp__job_check_open(struct pool_local *local, const char *name); /* does it take work? */
 int mp__job_submit(struct job_shared **out, mp_pool *pool, const struct mp__submission *order);
+int mp__job_wait(struct job_shared *job, mp__time deadline); /* until it has: 0 or MP_ETIMEDOUT */
 /* It has ended: write results and codes to where the user wants them, once. */
 void mp__job_settle(struct job_shared *job);
 /* The two halves of it. begin: false: that was done before; else nobody else does it until end. */

@@ -339,23 +339,11 @@ int mp_pool_terminate(mp_pool *pool) {
 
 static struct job_shared *find_pending(struct pool_local *local) {
     struct job_shared *job = local->jobs;
-    while (job && atomic_load(&job->state) != MP__JOB_PENDING)
+    while (job && !mp__job_is_pending(job))
         job = job->errand.following;
     if (job)
         job->errand.references++;
     return job;
-}
-
-static int wait_for_job(struct job_shared *job, mp__time deadline) {
-    while (atomic_load(&job->state) == MP__JOB_PENDING) {
-        uint32_t ticket = mp__gate_prepare(&job->gate);
-        if (atomic_load(&job->state) != MP__JOB_PENDING)
-            return 0;
-        if (mp__gate_wait(&job->gate, ticket, deadline) < 0 &&
-            atomic_load(&job->state) == MP__JOB_PENDING)
-            return MP_ETIMEDOUT;
-    }
-    return 0;
 }
 
 /* Referred to while waited for; orphans stay in their list, which frees nothing that is pending. */
@@ -366,7 +354,7 @@ static int wait_for_jobs(struct pool_local *local, mp__time deadline) {
         pthread_mutex_unlock(&local->mutex);
         if (!job)
             return 0;
-        code = wait_for_job(job, deadline);
+        code = mp__job_wait(job, deadline);
         mp__job_unrefer(job);
         if (code < 0)
             return code;

@@ -294,6 +294,9 @@ void mp__batch_finish(struct pool_shared *pool, struct batch_shared *batch);
 bool mp__batch_is_worked_on(const struct pool_shared *pool, const struct batch_shared *batch);
 /* All that was not given out or is worked on is done, or will not be. */
 bool mp__job_is_closed(struct job_shared *job);
+static inline bool mp__job_is_pending(const struct job_shared *job) {
+    return atomic_load(&job->state) == MP__JOB_PENDING;
+}
 /* Note that an item failed; the lowest number wins. */
 void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
                        enum mp__failure_origin origin);

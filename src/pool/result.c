@@ -29,8 +29,7 @@ static int check_result(const mp_async_result *result, const char *function) {
 
 static bool has_ended(const mp_async_result *result) {
     const struct ticket_shared *ticket = ticket_of(result);
-    return ticket ? mp__ticket_has_ended(ticket)
-                  : atomic_load(&job_of(result)->state) != MP__JOB_PENDING;
+    return ticket ? mp__ticket_has_ended(ticket) : !mp__job_is_pending(job_of(result));
 }
 
 /* Of an ended one. */
@@ -44,22 +43,14 @@ static const char *detail_of(const mp_async_result *result) {
     return ticket ? mp__ticket_detail(ticket) : mp__job_detail(job_of(result));
 }
 
-static int wait_for_job(struct job_shared *job, mp__time deadline) {
-    while (atomic_load(&job->state) == MP__JOB_PENDING) {
-        uint32_t before = mp__gate_prepare(&job->gate);
-        if (atomic_load(&job->state) != MP__JOB_PENDING)
-            break;
-        if (mp__gate_wait(&job->gate, before, deadline) < 0 &&
-            atomic_load(&job->state) == MP__JOB_PENDING)
-            return MP_ETIMEDOUT;
-    }
-    mp__job_settle(job);
-    return 0;
-}
-
 static int wait_for_end(const mp_async_result *result, mp__time deadline) {
     struct ticket_shared *ticket = ticket_of(result);
-    return ticket ? mp__ticket_wait(ticket, deadline) : wait_for_job(job_of(result), deadline);
+    if (ticket)
+        return mp__ticket_wait(ticket, deadline);
+    int code = mp__job_wait(job_of(result), deadline);
+    if (code == 0)
+        mp__job_settle(job_of(result));
+    return code;
 }
 
 /* NULL: a map has none. */

@@ -3,10 +3,10 @@
 #include "pool/local.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
+#include "os/threads.h"
 #include "proc/process.h"
 #include "reg/holding.h"
 
@@ -54,7 +54,6 @@ static void *run_thread(void *argument) {
     return NULL;
 }
 
-/* Signals go to the threads of the program. */
 int mp__seat_start_thread(struct pool_local *local, uint32_t number) {
     struct mp__seat *seat = &local->seats[number];
     struct errand *errand = malloc(sizeof *errand);
@@ -62,11 +61,7 @@ int mp__seat_start_thread(struct pool_local *local, uint32_t number) {
         return mp__fail(-ENOMEM, "starting a worker thread");
     *errand = (struct errand){local, {local->shared, local->shared->owner, number, true}};
     atomic_store(&seat->thread_state, MP__SEAT_THREAD_RUNS);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = -pthread_create(&seat->thread, NULL, run_thread, errand);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = mp__thread_start(&seat->thread, run_thread, errand);
     if (code == 0)
         return 0;
     free(errand);

@@ -95,41 +95,34 @@ static inline bool claim_next(struct work *work, struct batch_shared *batch, uin
     return may_go_on(work) && mp__batch_claim(record, batch, chunk);
 }
 
-/* The loop that has to be short, in a function of its own: what it looks at stays in registers. */
-static __attribute__((noinline)) void run_plain(struct work *work, struct job_shared *job,
-                                                mp_map_fn map, uint64_t item, uint64_t end) {
-    _Atomic uint64_t *running = &work->record->item;
-    void *state = work->state;
-    const char *from = job->items + item * job->item_size;
-    char *to = job->results + item * job->result_size;
-    for (; item < end; item++, from += job->item_size, to += job->result_size) {
-        atomic_store_explicit(running, item << 1 | 1, memory_order_release);
-        MP__POINT("pool.item.begun");
-        int code = map(from, to, state);
-        if (__builtin_expect(code != 0, 0))
-            mp__job_fail_item(job, item, code, MP__FAILED_TASK);
-    }
-}
-
+/* The loop that has to be short: what is the same for all items is looked at before. */
 static bool run_items(struct work *work, struct batch_shared *batch, uint64_t chunk,
                       mp__any_fn function) {
     struct job_shared *job = batch->job;
+    struct worker_shared *record = work->record;
     mp_map_fn map = (mp_map_fn)function;
+    void *state = work->state;
+    size_t step = job->item_size, result_step = job->result_size;
     bool is_plain = !work->is_thread && !job->time_limit && !job->codes;
     do {
         uint64_t item = mp__batch_chunk_first(batch, chunk);
         uint64_t end = mp__batch_chunk_end(batch, chunk);
+        const char *from = job->items + item * step;
+        char *to = job->results + item * result_step;
         if (is_plain && end - item <= work->tasks_left) {
             work->tasks_left -= end - item;
-            run_plain(work, job, map, item, end);
-            continue;
+            for (; item < end; item++, from += step, to += result_step) {
+                atomic_store_explicit(&record->item, item << 1 | 1, memory_order_release);
+                MP__POINT("pool.item.begun");
+                int code = map(from, to, state);
+                if (__builtin_expect(code != 0, 0))
+                    mp__job_fail_item(job, item, code, MP__FAILED_TASK);
+            }
         }
-        for (; item < end && !is_cut_short(work, job); item++) {
+        for (; item < end && !is_cut_short(work, job); item++, from += step, to += result_step) {
             if (!begin_next(work, job, item))
                 return false;
-            end_item(job, item,
-                     map(job->items + item * job->item_size, job->results + item * job->result_size,
-                         work->state));
+            end_item(job, item, map(from, to, state));
         }
     } while (claim_next(work, batch, &chunk));
     return true;
@@ -174,7 +167,7 @@ static bool run_tasks(struct work *work, struct batch_shared *batch, uint64_t ch
     do {
         uint64_t item = mp__batch_chunk_first(batch, chunk);
         uint64_t end = mp__batch_chunk_end(batch, chunk);
-        for (; item < end && atomic_load(&job->state) == MP__JOB_PENDING; item++) {
+        for (; item < end && mp__job_is_pending(job); item++) {
             uint64_t number = job->is_of_imap ? job->first_number + item : MP__POOL_NO_ITEM;
             if (!begin_next(work, job, item))
                 return false;

@@ -13,37 +13,14 @@
 #include "mp/process.h"
 #include "mp/shared.h"
 #include "os/clock.h"
-
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
-static int wait_for_ever(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)reply, (void)state;
-    for (;;)
-        pause();
-    return 0;
-}
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
+#include "pool.h"
+#include "process.h"
 
 static void check_squares(mp_pool *pool) {
     int items[20], results[20];
     for (int i = 0; i < 20; i++)
         items[i] = i;
-    MPT_OK(mp_pool_map(pool, square, items, 20, sizeof(int), results, sizeof(int), NULL));
+    MPT_OK(mp_pool_map(pool, mpt_square, items, 20, sizeof(int), results, sizeof(int), NULL));
     for (int i = 0; i < 20; i++)
         assert_int_equal(results[i], i * i);
 }
@@ -71,7 +48,7 @@ static void test_what_is_no_pool_is_refused(void **state) {
     MPT_CODE(mp_pool_close(wrong), MP_EINVAL);
     MPT_CODE(mp_pool_terminate(NULL), MP_EINVAL);
     MPT_CODE(mp_pool_join(NULL, MP_FOREVER), MP_EINVAL);
-    MPT_CODE(mp_pool_map(NULL, square, &number, 1, 4, &number, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(NULL, mpt_square, &number, 1, 4, &number, 4, NULL), MP_EINVAL);
     mp_pool_free(NULL);
     mp_pool_free(wrong);
 }
@@ -94,7 +71,7 @@ static void test_workers_are_daemons_with_python_s_names(void **state) {
                                         [MP_SPAWN] = "SpawnPoolWorker-",
                                         [MP_FORKSERVER] = "ForkServerPoolWorker-"};
     mp_process *children[4];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     assert_int_equal(mp_active_children(children, 4), 2);
     for (int i = 0; i < 2; i++) {
         const char *expected = names[mpt_method()];
@@ -106,18 +83,18 @@ static void test_workers_are_daemons_with_python_s_names(void **state) {
 
 static void test_close_lets_the_work_be_done_and_takes_no_more(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     int items[100], results[100];
     for (int i = 0; i < 100; i++)
         items[i] = i;
     mp_async_result *result;
-    MPT_OK(mp_pool_map_async(&result, pool, square, items, 100, sizeof(int), results, sizeof(int),
-                             NULL));
+    MPT_OK(mp_pool_map_async(&result, pool, mpt_square, items, 100, sizeof(int), results,
+                             sizeof(int), NULL));
     MPT_OK(mp_pool_close(pool));
     MPT_OK(mp_pool_close(pool));
-    MPT_CODE(mp_pool_map(pool, square, items, 1, sizeof(int), results, sizeof(int), NULL),
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, 1, sizeof(int), results, sizeof(int), NULL),
              MP_EINVAL);
-    MPT_CODE(mp_pool_apply(pool, answer_pid, NULL, 0, NULL, 0, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, NULL, 0, NULL), MP_EINVAL);
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
     assert_true(mp_async_result_ready(result));
@@ -129,7 +106,7 @@ static void test_close_lets_the_work_be_done_and_takes_no_more(void **state) {
 
 static void test_join_wants_a_closed_pool(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_CODE(mp_pool_join(pool, MP_FOREVER), MP_EINVAL);
     MPT_OK(mp_pool_close(pool));
     MPT_CODE(mp_pool_join(pool, NAN), MP_EINVAL);
@@ -139,42 +116,23 @@ static void test_join_wants_a_closed_pool(void **state) {
 
 static void test_join_times_out_while_a_task_runs(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
-    MPT_OK(mp_pool_apply_async(NULL, pool, wait_for_ever, NULL, 0, NULL));
+    mp_pool *pool = mpt_pool(1);
+    MPT_OK(mp_pool_apply_async(NULL, pool, mpt_wait_for_ever, NULL, 0, NULL));
     MPT_OK(mp_pool_close(pool));
     MPT_CODE(mp_pool_join(pool, MP_NOWAIT), MP_ETIMEDOUT);
     MPT_CODE(mp_pool_join(pool, 0.05), MP_ETIMEDOUT);
     mp_pool_free(pool);
 }
 
-static void test_terminate_cancels_what_is_pending_within_a_second(void **state) {
-    (void)state;
-    enum { COUNT = 1000 };
-    static mp_async_result *results[COUNT];
-    mp_pool *pool = make_pool(2);
-    for (int i = 0; i < COUNT; i++)
-        MPT_OK(mp_pool_apply_async(&results[i], pool, wait_for_ever, NULL, 0, NULL));
-    mp__time begin = mp__now();
-    MPT_OK(mp_pool_terminate(pool));
-    MPT_OK(mp_pool_join(pool, MP_FOREVER));
-    assert_true(mp__now() - begin < MP__SECOND);
-    for (int i = 0; i < COUNT; i++) {
-        MPT_CODE(mp_async_result_get(results[i], NULL, 0, NULL, MP_NOWAIT), MP_ECANCELED);
-        mp_async_result_free(results[i]);
-    }
-    MPT_CODE(mp_pool_apply(pool, answer_pid, NULL, 0, NULL, 0, NULL), MP_EINVAL);
-    mp_pool_free(pool);
-}
-
 static void test_results_outlive_their_pool(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_async_result *done, *canceled;
     pid_t pid = 0;
     size_t size;
-    MPT_OK(mp_pool_apply_async(&done, pool, answer_pid, NULL, 0, NULL));
+    MPT_OK(mp_pool_apply_async(&done, pool, mpt_answer_pid, NULL, 0, NULL));
     MPT_OK(mp_async_result_wait(done, MP_FOREVER));
-    MPT_OK(mp_pool_apply_async(&canceled, pool, wait_for_ever, NULL, 0, NULL));
+    MPT_OK(mp_pool_apply_async(&canceled, pool, mpt_wait_for_ever, NULL, 0, NULL));
     mp_pool_free(pool);
     MPT_OK(mp_async_result_get(done, &pid, sizeof pid, &size, MP_FOREVER));
     assert_true(pid > 0 && pid != getpid());
@@ -232,13 +190,13 @@ static void check_broken(mp_worker_init_fn initializer, int code, const char *pa
     mp_async_result *result;
     MPT_OK(mp_pool_new(&pool, mpt_context(),
                        &(mp_pool_options){.processes = 2, .initializer = initializer}));
-    int submitted = mp_pool_apply_async(&result, pool, answer_pid, NULL, 0, NULL);
+    int submitted = mp_pool_apply_async(&result, pool, mpt_answer_pid, NULL, 0, NULL);
     if (submitted == 0) {
         MPT_CODE(mp_async_result_get(result, NULL, 0, NULL, MP_FOREVER), code);
         assert_non_null(strstr(mp_error_detail(), part));
         mp_async_result_free(result);
     }
-    MPT_CODE(mp_pool_apply(pool, answer_pid, NULL, 0, NULL, 0, NULL), code);
+    MPT_CODE(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, NULL, 0, NULL), code);
     assert_non_null(strstr(mp_error_detail(), part));
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
     mp_pool_free(pool);
@@ -282,7 +240,7 @@ static void test_initializer_that_fails_twice_is_forgiven(void **state) {
 
 static void test_two_pools_work_side_by_side(void **state) {
     (void)state;
-    mp_pool *first = make_pool(1), *second = make_pool(2);
+    mp_pool *first = mpt_pool(1), *second = mpt_pool(2);
     check_squares(first);
     check_squares(second);
     mp_pool_free(first);
@@ -294,7 +252,7 @@ static mp_pool *parents_pool;
 
 static void use_foreign_pool(void *arg) {
     mp_async_result *result = arg;
-    MPT_CODE(mp_pool_apply(parents_pool, answer_pid, NULL, 0, NULL, 0, NULL), MP_EFOREIGN);
+    MPT_CODE(mp_pool_apply(parents_pool, mpt_answer_pid, NULL, 0, NULL, 0, NULL), MP_EFOREIGN);
     MPT_CODE(mp_pool_terminate(parents_pool), MP_EFOREIGN);
     MPT_CODE(mp_async_result_wait(result, MP_FOREVER), MP_EFOREIGN);
     MPT_CHECK(!mp_async_result_ready(result));
@@ -306,8 +264,8 @@ static void use_foreign_pool(void *arg) {
 static void test_pool_is_foreign_to_a_forked_child(void **state) {
     (void)state;
     mp_async_result *result;
-    parents_pool = make_pool(2);
-    MPT_OK(mp_pool_apply_async(&result, parents_pool, answer_pid, NULL, 0, NULL));
+    parents_pool = mpt_pool(2);
+    MPT_OK(mp_pool_apply_async(&result, parents_pool, mpt_answer_pid, NULL, 0, NULL));
     assert_int_equal(mpt_join(mpt_fork(use_foreign_pool, result)), 0);
     MPT_OK(mp_async_result_wait(result, MP_FOREVER));
     check_squares(parents_pool);
@@ -319,7 +277,7 @@ static void forget_pool(void *arg) {
     (void)arg;
     mp_pool *pool;
     MPT_CHECK(mp_pool_new(&pool, NULL, &(mp_pool_options){.processes = 2}) == 0);
-    MPT_CHECK(mp_pool_apply_async(NULL, pool, wait_for_ever, NULL, 0, NULL) == 0);
+    MPT_CHECK(mp_pool_apply_async(NULL, pool, mpt_wait_for_ever, NULL, 0, NULL) == 0);
     exit(3);
 }
 
@@ -334,24 +292,16 @@ static int forget_pool_and_return(void *arg, size_t arg_size) {
     (void)arg, (void)arg_size;
     mp_pool *pool;
     MPT_CHECK(mp_pool_new(&pool, NULL, &(mp_pool_options){.processes = 2}) == 0);
-    MPT_CHECK(mp_pool_apply_async(NULL, pool, wait_for_ever, NULL, 0, NULL) == 0);
+    MPT_CHECK(mp_pool_apply_async(NULL, pool, mpt_wait_for_ever, NULL, 0, NULL) == 0);
     return 4;
 }
 
 /* No handler of exit() runs at the end of a target. */
 static void test_forgotten_pool_does_not_hang_a_child(void **state) {
     (void)state;
-    mp_process *process;
-    mp_process_options options = {.target = forget_pool_and_return};
-    int code = -1;
     mp__time begin = mp__now();
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
+    assert_int_equal(mpt_end(mpt_start(forget_pool_and_return, NULL, 0)), 4);
     assert_true(mp__now() - begin < 3 * MP__SECOND);
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, 4);
-    MPT_OK(mp_process_close(process));
 }
 
 static int start_a_pool(void *arg, size_t arg_size) {
@@ -362,15 +312,8 @@ static int start_a_pool(void *arg, size_t arg_size) {
 
 static void test_daemon_can_have_no_pool(void **state) {
     (void)state;
-    mp_process *process;
     mp_process_options options = {.target = start_a_pool, .daemon = MP_DAEMON};
-    int code = -1;
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, 0);
-    MPT_OK(mp_process_close(process));
+    assert_int_equal(mpt_end(mpt_start_with(mpt_context(), &options)), 0);
 }
 
 /* clang-format off: one case a line */
@@ -380,7 +323,6 @@ MPT_PROCESS_MAIN(MPT_CASE(test_new_refuses_bad_options), MPT_CASE(test_what_is_n
                  MPT_EACH_WORKER(test_close_lets_the_work_be_done_and_takes_no_more),
                  MPT_EACH_WORKER(test_join_wants_a_closed_pool),
                  MPT_EACH_METHOD(test_join_times_out_while_a_task_runs),
-                 MPT_EACH_METHOD(test_terminate_cancels_what_is_pending_within_a_second),
                  MPT_EACH_METHOD(test_results_outlive_their_pool),
                  MPT_EACH_WORKER(test_initializer_s_state_goes_to_every_task),
                  MPT_EACH_WORKER(test_failing_initializer_breaks_the_pool_with_its_code),

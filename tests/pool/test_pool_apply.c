@@ -11,34 +11,18 @@
 
 #include "mp/pool.h"
 #include "mp/shared.h"
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
-
-static int echo(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)state;
-    return mp_reply_set(reply, arg, arg_size);
-}
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
+#include "pool.h"
 
 static void test_argument_and_answer_may_have_any_size(void **state) {
     (void)state;
     static const size_t sizes[] = {0, 1, 63, 64, 65, 4096, 1 << 20};
     char *sent = malloc(1 << 20), *got = malloc(1 << 20);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (size_t i = 0; i < 1 << 20; i++)
         sent[i] = (char)(i * 7 + i / 256);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t size = 12345;
-        MPT_OK(mp_pool_apply(pool, echo, sent, sizes[i], got, 1 << 20, &size));
+        MPT_OK(mp_pool_apply(pool, mpt_echo, sent, sizes[i], got, 1 << 20, &size));
         assert_int_equal(size, sizes[i]);
         assert_memory_equal(sent, got, size);
     }
@@ -61,7 +45,7 @@ static void test_last_answer_counts(void **state) {
     (void)state;
     char got[200] = {0};
     size_t size;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_OK(mp_pool_apply(pool, build_in_place, NULL, 0, got, sizeof got, &size));
     assert_int_equal(size, 100);
     assert_int_equal(strspn(got, "x"), 100);
@@ -73,10 +57,10 @@ static void test_too_short_buffer_says_what_it_takes(void **state) {
     char got[8] = {0};
     size_t size;
     mp_async_result *result;
-    mp_pool *pool = make_pool(1);
-    MPT_CODE(mp_pool_apply(pool, echo, "12345678", 9, got, sizeof got, &size), MP_ETOOSHORT);
+    mp_pool *pool = mpt_pool(1);
+    MPT_CODE(mp_pool_apply(pool, mpt_echo, "12345678", 9, got, sizeof got, &size), MP_ETOOSHORT);
     assert_int_equal(size, 9);
-    MPT_OK(mp_pool_apply_async(&result, pool, echo, "1234567", 8, NULL));
+    MPT_OK(mp_pool_apply_async(&result, pool, mpt_echo, "1234567", 8, NULL));
     MPT_CODE(mp_async_result_get(result, NULL, 0, &size, MP_FOREVER), MP_ETOOSHORT);
     assert_int_equal(size, 8);
     MPT_OK(mp_async_result_get(result, got, sizeof got, &size, MP_FOREVER));
@@ -104,7 +88,7 @@ static void check_failure(mp_pool *pool, mp_apply_fn fn, int told, int code, con
 
 static void test_failed_task_says_why(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     check_failure(pool, fail_with_words, MP_EKEY, MP_EKEY, "cannot read 'x.txt'");
     check_failure(pool, fail_with_words, 0, MP_ETASK, "cannot read 'x.txt'");
     check_failure(pool, fail_without_words, 3, MP_ETASK, "the task returned 3");
@@ -126,7 +110,7 @@ static int misuse_reply(const void *arg, size_t arg_size, mp_reply *reply, void 
 static void test_misused_reply_gives_codes(void **state) {
     (void)state;
     char got[3];
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_OK(mp_pool_apply(pool, misuse_reply, NULL, 0, got, sizeof got, NULL));
     assert_string_equal(got, "ok");
     mp_pool_free(pool);
@@ -136,9 +120,9 @@ static void test_thousands_of_tasks_each_get_their_answer(void **state) {
     (void)state;
     enum { COUNT = 5000 };
     static mp_async_result *results[COUNT];
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     for (int i = 0; i < COUNT; i++)
-        MPT_OK(mp_pool_apply_async(&results[i], pool, echo, &i, sizeof i, NULL));
+        MPT_OK(mp_pool_apply_async(&results[i], pool, mpt_echo, &i, sizeof i, NULL));
     for (int i = 0; i < COUNT; i++) {
         int got = -1;
         MPT_OK(mp_async_result_get(results[i], &got, sizeof got, NULL, MP_FOREVER));
@@ -157,7 +141,7 @@ static int add_one(const void *arg, size_t arg_size, mp_reply *reply, void *stat
 static void test_tasks_nobody_asks_for_are_done_and_freed(void **state) {
     (void)state;
     _Atomic int *counter = mp_shared_calloc(1, sizeof *counter);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 3000; i++)
         MPT_OK(mp_pool_apply_async(NULL, pool, add_one, &counter, sizeof counter, NULL));
     MPT_OK(mp_pool_close(pool));
@@ -194,10 +178,10 @@ static void test_one_of_the_callbacks_is_called(void **state) {
     struct told told = {0};
     int code = MP_EKEY;
     mp_async_result *result;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_apply_options options = {
         .callback = note_answer, .error_callback = note_error, .user = &told};
-    MPT_OK(mp_pool_apply_async(NULL, pool, echo, "hello", 6, &options));
+    MPT_OK(mp_pool_apply_async(NULL, pool, mpt_echo, "hello", 6, &options));
     MPT_UNTIL(told.answers == 1);
     assert_string_equal(told.data, "hello");
     MPT_OK(mp_pool_apply_async(&result, pool, fail_with_words, &code, sizeof code, &options));
@@ -213,10 +197,10 @@ static void test_one_of_the_callbacks_is_called(void **state) {
 static void test_every_task_gets_its_callback_before_join_returns(void **state) {
     (void)state;
     struct told told = {0};
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_apply_options options = {.callback = note_answer, .user = &told};
     for (int i = 0; i < 2000; i++)
-        MPT_OK(mp_pool_apply_async(NULL, pool, echo, &i, sizeof i, &options));
+        MPT_OK(mp_pool_apply_async(NULL, pool, mpt_echo, &i, sizeof i, &options));
     MPT_OK(mp_pool_close(pool));
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
     assert_int_equal(told.answers, 2000);
@@ -229,7 +213,7 @@ static void submit_more(void *user, const void *data, size_t size) {
     MPT_CHECK(size == sizeof left);
     mp_apply_options options = {.callback = submit_more, .user = pool};
     if (left > 0)
-        MPT_OK(mp_pool_apply_async(NULL, pool, echo, &left, sizeof left, &options));
+        MPT_OK(mp_pool_apply_async(NULL, pool, mpt_echo, &left, sizeof left, &options));
     else
         MPT_OK(mp_pool_close(pool));
 }
@@ -237,9 +221,9 @@ static void submit_more(void *user, const void *data, size_t size) {
 static void test_callback_may_submit(void **state) {
     (void)state;
     int first = 50;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_apply_options options = {.callback = submit_more, .user = pool};
-    MPT_OK(mp_pool_apply_async(NULL, pool, echo, &first, sizeof first, &options));
+    MPT_OK(mp_pool_apply_async(NULL, pool, mpt_echo, &first, sizeof first, &options));
     int code;
     MPT_UNTIL((code = mp_pool_join(pool, MP_FOREVER)) != MP_EINVAL);
     assert_int_equal(code, 0);
@@ -262,7 +246,7 @@ static void test_task_over_its_time_is_killed(void **state) {
                        &(mp_pool_options){.processes = 1, .task_timeout = 0.05}));
     MPT_CODE(mp_pool_apply(pool, hang, NULL, 0, NULL, 0, NULL), MP_ETIMEDOUT);
     assert_non_null(strstr(mp_error_detail(), "was killed after 0.05 seconds"));
-    MPT_OK(mp_pool_apply(pool, echo, &number, sizeof number, &got, sizeof got, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_echo, &number, sizeof number, &got, sizeof got, NULL));
     assert_int_equal(got, 5);
     mp_apply_options options = {.timeout = 0.02};
     MPT_OK(mp_pool_apply_async(&result, pool, hang, NULL, 0, &options));
@@ -278,7 +262,7 @@ static void test_worker_is_replaced_after_its_number_of_tasks(void **state) {
     MPT_OK(mp_pool_new(&pool, mpt_context(),
                        &(mp_pool_options){.processes = 1, .max_tasks_per_child = 2}));
     for (int i = 0; i < 6; i++)
-        MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pids[i], sizeof pids[i], NULL));
+        MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pids[i], sizeof pids[i], NULL));
     for (int i = 0; i < 6; i += 2) {
         assert_int_equal(pids[i], pids[i + 1]);
         assert_true(i == 0 || pids[i] != pids[i - 1]);
@@ -317,7 +301,7 @@ static void *use_pool(void *arg) {
     struct client *client = arg;
     for (int i = 0; i < 200; i++) {
         int sent = client->number * 1000 + i, got = -1;
-        MPT_OK(mp_pool_apply(client->pool, echo, &sent, sizeof sent, &got, sizeof got, NULL));
+        MPT_OK(mp_pool_apply(client->pool, mpt_echo, &sent, sizeof sent, &got, sizeof got, NULL));
         MPT_CHECK(got == sent);
     }
     return NULL;
@@ -327,7 +311,7 @@ static void test_threads_share_a_pool(void **state) {
     (void)state;
     pthread_t threads[4];
     struct client clients[4];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 4; i++) {
         clients[i] = (struct client){pool, i};
         assert_int_equal(pthread_create(&threads[i], NULL, use_pool, &clients[i]), 0);
@@ -341,14 +325,14 @@ static void test_bad_arguments_are_refused(void **state) {
     (void)state;
     char buffer[4];
     mp_async_result *out;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_CODE(mp_pool_apply(pool, NULL, NULL, 0, NULL, 0, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_apply(pool, echo, NULL, 4, NULL, 0, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_apply(pool, echo, NULL, 0, NULL, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_apply(NULL, echo, NULL, 0, NULL, 0, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_apply_async(&out, pool, echo, "", 1, &(mp_apply_options){.timeout = NAN}),
+    MPT_CODE(mp_pool_apply(pool, mpt_echo, NULL, 4, NULL, 0, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_apply(pool, mpt_echo, NULL, 0, NULL, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_apply(NULL, mpt_echo, NULL, 0, NULL, 0, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_apply_async(&out, pool, mpt_echo, "", 1, &(mp_apply_options){.timeout = NAN}),
              MP_EINVAL);
-    MPT_OK(mp_pool_apply_async(&out, pool, echo, "abc", 4, NULL));
+    MPT_OK(mp_pool_apply_async(&out, pool, mpt_echo, "abc", 4, NULL));
     MPT_CODE(mp_async_result_get(out, NULL, 4, NULL, MP_FOREVER), MP_EINVAL);
     MPT_CODE(mp_async_result_get(out, buffer, 4, NULL, NAN), MP_EINVAL);
     MPT_OK(mp_async_result_get(out, buffer, 4, NULL, MP_FOREVER));

@@ -11,6 +11,7 @@
 
 #include "mp/pool.h"
 #include "mp/shared.h"
+#include "pool.h"
 
 struct words {
     _Atomic int go;  /* tasks may end */
@@ -24,18 +25,6 @@ static int run_until_go(const void *arg, size_t arg_size, mp_reply *reply, void 
     while (!words->go)
         sched_yield();
     return 0;
-}
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
 }
 
 static mp_async_result *submit(mp_pool *pool, struct words **words) {
@@ -53,7 +42,7 @@ static void expect_canceled(mp_async_result *result) {
 
 static pid_t ask_pid(mp_pool *pool) {
     pid_t pid = 0;
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     return pid;
 }
 
@@ -61,7 +50,7 @@ static void test_waiting_task_is_never_run(void **state) {
     (void)state;
     mp_async_result *results[100];
     struct words *words = mp_shared_calloc(1, sizeof *words);
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     for (int i = 0; i < 100; i++)
         results[i] = submit(pool, &words);
     MPT_UNTIL(words->ran == 1);
@@ -84,7 +73,7 @@ static void test_waiting_task_is_never_run(void **state) {
 static void test_worker_of_a_running_task_is_killed_and_replaced(void **state) {
     (void)state;
     struct words *words = mp_shared_calloc(1, sizeof *words);
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     for (int round = 1; round <= 10; round++) {
         pid_t before = ask_pid(pool);
         mp_async_result *result = submit(pool, &words);
@@ -102,7 +91,7 @@ static void test_others_go_on_when_one_is_cancelled(void **state) {
     (void)state;
     struct words *victim = mp_shared_calloc(1, sizeof *victim);
     struct words *other = mp_shared_calloc(1, sizeof *other);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_async_result *first = submit(pool, &victim), *second = submit(pool, &other);
     MPT_UNTIL(victim->ran == 1 && other->ran == 1);
     MPT_OK(mp_async_result_cancel(first));
@@ -138,7 +127,7 @@ static void test_map_keeps_what_was_done(void **state) {
     int results[40], codes[40];
     mp_async_result *result;
     struct words *words = mp_shared_calloc(1, sizeof *words);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 40; i++)
         items[i] = (struct item){words, i};
     mp_map_options options = {.codes = codes, .chunk = 4};
@@ -197,25 +186,19 @@ static void test_threads_end_their_item_first(void **state) {
     mp_shared_free(words);
 }
 
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
 static void test_maps_cancelled_at_any_moment_end(void **state) {
     (void)state;
     enum { N = 5000 };
     static int items[N], results[N], codes[N];
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     for (int i = 0; i < N; i++)
         items[i] = i % 1000;
     for (int round = 0; round < 60; round++) {
         mp_async_result *result;
         mp_map_options options = {.codes = codes, .chunk = round % 3 ? (size_t)round : 1};
         memset(results, 0xff, sizeof results);
-        MPT_OK(mp_pool_map_async(&result, pool, square, items, N, sizeof(int), results, sizeof(int),
-                                 &options));
+        MPT_OK(mp_pool_map_async(&result, pool, mpt_square, items, N, sizeof(int), results,
+                                 sizeof(int), &options));
         for (int i = 0; i < round * 20; i++)
             sched_yield();
         int code = mp_async_result_cancel(result);
@@ -241,7 +224,7 @@ static void test_error_callback_hears_of_it(void **state) {
     _Atomic int told = 0;
     mp_async_result *result;
     struct words *words = mp_shared_calloc(1, sizeof *words);
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_apply_options options = {.error_callback = note_code, .user = (void *)&told};
     MPT_OK(mp_pool_apply_async(&result, pool, run_until_go, &words, sizeof words, &options));
     MPT_OK(mp_async_result_cancel(result));
@@ -259,10 +242,10 @@ static void cancel_elsewhere(void *arg) {
 static void test_what_has_ended_is_not_cancelled(void **state) {
     (void)state;
     mp_async_result *result;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_CODE(mp_async_result_cancel(NULL), MP_EINVAL);
     MPT_CODE(mp_async_result_cancel((mp_async_result *)(void *)pool), MP_EINVAL);
-    MPT_OK(mp_pool_apply_async(&result, pool, answer_pid, NULL, 0, NULL));
+    MPT_OK(mp_pool_apply_async(&result, pool, mpt_answer_pid, NULL, 0, NULL));
     MPT_OK(mp_async_result_wait(result, MP_FOREVER));
     MPT_CODE(mp_async_result_cancel(result), MP_ESTATE);
     assert_int_equal(mpt_join(mpt_fork(cancel_elsewhere, result)), 0);

@@ -13,19 +13,9 @@
 #include "base/point.h"
 #include "mp/pool.h"
 #include "mp/shared.h"
+#include "pool.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
-
-static int echo(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)state;
-    return mp_reply_set(reply, arg, arg_size);
-}
 
 static int die(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
     (void)arg, (void)arg_size, (void)state;
@@ -46,7 +36,7 @@ static int quit(const void *arg, size_t arg_size, mp_reply *reply, void *state) 
 
 static void check_echo(mp_pool *pool, int number) {
     int got = -1;
-    MPT_OK(mp_pool_apply(pool, echo, &number, sizeof number, &got, sizeof got, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_echo, &number, sizeof number, &got, sizeof got, NULL));
     assert_int_equal(got, number);
 }
 
@@ -60,7 +50,7 @@ static void check_detail(const char *end) {
 static void test_task_that_ends_its_worker_fails_with_the_reason(void **state) {
     (void)state;
     int code = 7;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     MPT_CODE(mp_pool_apply(pool, die, NULL, 0, NULL, 0, NULL), MP_EWORKER);
     check_detail(" died of SIGKILL in die");
     MPT_CODE(mp_pool_apply(pool, leave, &code, sizeof code, NULL, 0, NULL), MP_EWORKER);
@@ -75,13 +65,13 @@ static void test_task_kills_its_worker_fifty_times_under_load(void **state) {
     (void)state;
     enum { LOAD = 20 };
     mp_async_result *results[LOAD];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int round = 0; round < 50; round++) {
         mp_async_result *victim;
         for (int i = 0; i < LOAD; i++) {
             if (i == LOAD / 2)
                 MPT_OK(mp_pool_apply_async(&victim, pool, die, NULL, 0, NULL));
-            MPT_OK(mp_pool_apply_async(&results[i], pool, echo, &i, sizeof i, NULL));
+            MPT_OK(mp_pool_apply_async(&results[i], pool, mpt_echo, &i, sizeof i, NULL));
         }
         MPT_CODE(mp_async_result_get(victim, NULL, 0, NULL, MP_FOREVER), MP_EWORKER);
         mp_async_result_free(victim);
@@ -95,21 +85,15 @@ static void test_task_kills_its_worker_fifty_times_under_load(void **state) {
     mp_pool_free(pool);
 }
 
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
-
 static pid_t find_worker(mp_pool *pool) {
     pid_t pid = 0;
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     return pid;
 }
 
 static void test_idle_worker_is_killed_fifty_times(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int round = 0; round < 50; round++) {
         kill(find_worker(pool), SIGKILL);
         check_echo(pool, round);
@@ -117,18 +101,12 @@ static void test_idle_worker_is_killed_fifty_times(void **state) {
     mp_pool_free(pool);
 }
 
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
 /* A death between tasks costs nothing, one in a task that task. */
 static void test_map_goes_on_while_workers_are_killed(void **state) {
     (void)state;
     enum { N = 20000 };
     static int items[N], results[N], codes[N];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < N; i++)
         items[i] = i % 1000;
     for (unsigned round = 0; round < 50; round++) {
@@ -136,8 +114,8 @@ static void test_map_goes_on_while_workers_are_killed(void **state) {
         mp_async_result *result;
         mp_map_options options = {.codes = codes, .chunk = round % 3 ? 0 : 1};
         memset(results, 0xff, sizeof results);
-        MPT_OK(mp_pool_map_async(&result, pool, square, items, N, sizeof(int), results, sizeof(int),
-                                 &options));
+        MPT_OK(mp_pool_map_async(&result, pool, mpt_square, items, N, sizeof(int), results,
+                                 sizeof(int), &options));
         kill(victim, SIGKILL);
         int code = mp_async_result_get(result, NULL, 0, NULL, MP_FOREVER), failed = 0;
         MPT_CHECK(code == 0 || code == MP_EWORKER);
@@ -180,7 +158,7 @@ static void check_deaths(mp_pool *pool, size_t chunk) {
 
 static void test_exactly_the_items_that_crash_fail(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     check_deaths(pool, 1);
     check_deaths(pool, 40);
     check_deaths(pool, 7);
@@ -198,7 +176,7 @@ static void test_worker_is_replaced_while_a_thread_waits_for_input(void **state)
     pthread_t reader;
     assert_int_equal(pipe(ends), 0);
     FILE *stream = fdopen(ends[0], "r");
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     assert_int_equal(pthread_create(&reader, NULL, wait_for_input, stream), 0);
     MPT_UNTIL(ftrylockfile(stream) != 0 || (funlockfile(stream), false));
     MPT_CODE(mp_pool_apply(pool, die, NULL, 0, NULL, 0, NULL), MP_EWORKER);
@@ -220,7 +198,7 @@ static void test_map_ends_when_every_item_kills_its_worker(void **state) {
     (void)state;
     char items[20] = {0};
     int codes[20] = {0};
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     MPT_CODE(
         mp_pool_map(pool, die_always, items, 20, 1, NULL, 0, &(mp_map_options){.codes = codes}),
         MP_EWORKER);
@@ -335,8 +313,8 @@ static void work_hard(mp_pool *pool) {
     for (int round = 0; round < 8; round++) {
         mp_apply_options options = {
             .callback = note_answer, .error_callback = note_error, .user = &called};
-        MPT_OK(mp_pool_apply_async(NULL, pool, echo, items, 4, &options));
-        code = mp_pool_map(pool, square, items, 64, sizeof(int), results, sizeof(int),
+        MPT_OK(mp_pool_apply_async(NULL, pool, mpt_echo, items, 4, &options));
+        code = mp_pool_map(pool, mpt_square, items, 64, sizeof(int), results, sizeof(int),
                            &(mp_map_options){.codes = codes, .chunk = round % 2 ? 1 : 16});
         MPT_CHECK(code == 0 || code == MP_EWORKER);
         for (int i = 0; i < 64; i++) {
@@ -404,7 +382,7 @@ static void run_and_be_killed(void *arg) {
     _Atomic int *step = arg;
     mp_pool *pool;
     MPT_CHECK(mp_pool_new(&pool, NULL, &(mp_pool_options){.processes = 2}) == 0);
-    MPT_CHECK(mp_pool_apply_async(NULL, pool, echo, "x", 1, NULL) == 0);
+    MPT_CHECK(mp_pool_apply_async(NULL, pool, mpt_echo, "x", 1, NULL) == 0);
     *step = 1;
     for (;;)
         MPT_CHECK(mp_pool_apply(pool, answer_long, "x", 1, NULL, 0, NULL) == 0);
@@ -488,7 +466,7 @@ static int wait_at_first(const void *arg, size_t arg_size, mp_reply *reply, void
 /* Found overdue it ends, and the kill comes in the next task, which has no limit. */
 static void test_kill_for_the_time_limit_is_not_blamed_on_the_next_task(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_async_result *slow, *next;
     race = mp_shared_calloc(1, sizeof *race);
     mp__point_hook = let_the_next_one_begin;

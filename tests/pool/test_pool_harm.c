@@ -19,14 +19,9 @@
 #include "mp/shared.h"
 #include "mp/sync.h"
 #include "os/clock.h"
+#include "pool.h"
 
 enum { ROUNDS = 50, LOAD = 400 };
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
 
 static int parse_row(const void *item, void *result, void *state) {
     (void)state;
@@ -41,7 +36,7 @@ static int parse_row(const void *item, void *result, void *state) {
 static void test_detail_names_item_worker_signal_and_function(void **state) {
     (void)state;
     int items[30], results[30], codes[30], pid = 0, end = 0;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 30; i++)
         items[i] = i;
     MPT_CODE(mp_pool_map(pool, parse_row, items, 30, sizeof(int), results, sizeof(int),
@@ -65,12 +60,6 @@ static int square(const void *item, void *result, void *state) {
     return 0;
 }
 
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
-
 static int kill_oneself(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
     (void)arg, (void)arg_size, (void)reply, (void)state;
     raise(SIGKILL);
@@ -79,7 +68,7 @@ static int kill_oneself(const void *arg, size_t arg_size, mp_reply *reply, void 
 
 static pid_t ask_pid(mp_pool *pool) {
     pid_t pid = 0;
-    int code = mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL);
+    int code = mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL);
     assert_true(code == 0 || code == MP_EWORKER);
     return pid;
 }
@@ -98,7 +87,7 @@ static void begin_load(struct load *load, mp_pool *pool, size_t chunk) {
     MPT_OK(mp_pool_map_async(&load->map, pool, square, load->items, LOAD, sizeof(int),
                              load->results, sizeof(int), &options));
     for (int i = 0; i < 20; i++)
-        MPT_OK(mp_pool_apply_async(&load->tasks[i], pool, answer_pid, NULL, 0, NULL));
+        MPT_OK(mp_pool_apply_async(&load->tasks[i], pool, mpt_answer_pid, NULL, 0, NULL));
 }
 
 static int end_load(struct load *load) {
@@ -123,7 +112,7 @@ static int end_load(struct load *load) {
 static void test_task_that_kills_its_worker_fails_alone(void **state) {
     (void)state;
     static struct load load;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int round = 0; round < ROUNDS; round++) {
         begin_load(&load, pool, round % 3 ? (size_t)round : 1);
         MPT_CODE(mp_pool_apply(pool, kill_oneself, NULL, 0, NULL, 0, NULL), MP_EWORKER);
@@ -136,7 +125,7 @@ static void test_idle_worker_that_is_killed_costs_a_task_at_most(void **state) {
     (void)state;
     static struct load load;
     int failed = 0;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int round = 0; round < ROUNDS; round++) {
         pid_t victim = ask_pid(pool);
         if (victim > 0)
@@ -150,20 +139,13 @@ static void test_idle_worker_that_is_killed_costs_a_task_at_most(void **state) {
     mp_pool_free(pool);
 }
 
-static int sleep_long(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)reply, (void)state;
-    for (;;)
-        pause();
-    return 0;
-}
-
 static void test_ten_thousand_queued_sleeps_are_dropped_within_a_second(void **state) {
     (void)state;
     enum { COUNT = 10000 };
     static mp_async_result *results[COUNT];
-    mp_pool *pool = make_pool(4);
+    mp_pool *pool = mpt_pool(4);
     for (int i = 0; i < COUNT; i++)
-        MPT_OK(mp_pool_apply_async(&results[i], pool, sleep_long, NULL, 0, NULL));
+        MPT_OK(mp_pool_apply_async(&results[i], pool, mpt_wait_for_ever, NULL, 0, NULL));
     mp__time begin = mp__now();
     MPT_OK(mp_pool_terminate(pool));
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
@@ -172,6 +154,7 @@ static void test_ten_thousand_queued_sleeps_are_dropped_within_a_second(void **s
         MPT_CODE(mp_async_result_get(results[i], NULL, 0, NULL, MP_NOWAIT), MP_ECANCELED);
         mp_async_result_free(results[i]);
     }
+    MPT_CODE(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, NULL, 0, NULL), MP_EINVAL);
     mp_pool_free(pool);
 }
 
@@ -189,7 +172,7 @@ static void test_answers_have_up_to_100_megabytes(void **state) {
     (void)state;
     static const size_t sizes[] = {0, 1, 64, 65, 4096, 1 << 20, 100 * 1000 * 1000};
     char *buffer = malloc(sizes[6]);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     assert_non_null(buffer);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t size = 1;
@@ -229,7 +212,7 @@ static void test_tasks_use_queues_and_locks(void **state) {
     int sum = 0;
     MPT_OK(mp_queue_new(&tools.queue, NULL, 0));
     MPT_OK(mp_lock_new(&tools.lock, NULL));
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     for (int i = 0; i < COUNT; i++)
         MPT_OK(mp_pool_apply_async(&results[i], pool, use_tools, &tools, sizeof tools, NULL));
     for (int i = 0; i < COUNT; i++) {
@@ -266,7 +249,7 @@ static int map_in_a_pool_of_its_own(const void *arg, size_t arg_size, mp_reply *
 
 static void test_tasks_have_pools_of_their_own(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int number = 0; number < 4; number++) {
         int sum = 0, expected = 0;
         for (int i = 0; i < 10; i++)
@@ -304,7 +287,7 @@ static bool is_gone(pid_t pid) {
 static void test_children_of_a_worker_end_with_it(void **state) {
     (void)state;
     _Atomic int *child = mp_shared_calloc(1, sizeof *child);
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     pid_t worker = ask_pid(pool);
     MPT_OK(mp_pool_apply(pool, leave_a_child, &child, sizeof child, NULL, 0, NULL));
     assert_false(is_gone(*child));

@@ -13,6 +13,7 @@
 #include "mp/imap.h"
 #include "mp/shared.h"
 #include "os/clock.h"
+#include "pool.h"
 
 /* Numbers from 0, each followed by as many bytes as it says. */
 struct source {
@@ -54,17 +55,6 @@ static int number_of(const void *data) {
     return number;
 }
 
-static int echo(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)state;
-    return mp_reply_set(reply, arg, arg_size);
-}
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
-
 static mp_imap *begin(mp_pool *pool, mp_apply_fn fn, struct source *source, size_t chunk,
                       size_t window) {
     mp_imap *imap;
@@ -96,11 +86,11 @@ static void expect_end(mp_imap *imap) {
 
 static void test_results_come_in_order_whatever_chunk_and_window(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     static const size_t chunks[] = {0, 1, 7, 100, 1000}, windows[] = {0, 1, 10, 5000};
     for (size_t i = 0; i < 20; i++) {
         struct source source = numbers(300, i % 3 == 0 ? 37 : 0);
-        mp_imap *imap = begin(pool, echo, &source, chunks[i % 5], windows[i % 4]);
+        mp_imap *imap = begin(pool, mpt_echo, &source, chunks[i % 5], windows[i % 4]);
         for (int number = 0; number < 300; number++)
             expect_number(imap, &source, number);
         expect_end(imap);
@@ -111,9 +101,9 @@ static void test_results_come_in_order_whatever_chunk_and_window(void **state) {
 
 static void test_inputs_and_results_have_any_size(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     struct source source = numbers(400, 4099);
-    mp_imap *imap = begin(pool, echo, &source, 3, 0);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 3, 0);
     for (int number = 0; number < 400; number++)
         expect_number(imap, &source, number);
     expect_end(imap);
@@ -124,13 +114,13 @@ static void test_inputs_and_results_have_any_size(void **state) {
 static void test_unordered_gives_each_result_once(void **state) {
     (void)state;
     enum { N = 2000 };
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     for (size_t chunk = 1; chunk < 30; chunk *= 5) {
         bool seen[N] = {false};
         struct source source = numbers(N, 0);
         mp_imap *imap;
         mp_imap_options options = {.unordered = true, .chunk = chunk, .user = &source};
-        MPT_OK(mp_pool_imap(&imap, pool, echo, draw, &options));
+        MPT_OK(mp_pool_imap(&imap, pool, mpt_echo, draw, &options));
         for (int i = 0; i < N; i++) {
             const void *data;
             MPT_OK(mp_imap_next(imap, &data, NULL, MP_FOREVER));
@@ -175,7 +165,7 @@ static void test_unordered_overtakes_a_slow_one(void **state) {
     (void)state;
     struct source source = gated(50);
     const void *data;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_imap *imap;
     mp_imap_options options = {.unordered = true, .window = 10, .user = &source};
     MPT_OK(mp_pool_imap(&imap, pool, wait_for_go, draw_source, &options));
@@ -197,7 +187,7 @@ static void test_next_times_out_and_goes_on(void **state) {
     (void)state;
     struct source source = gated(3);
     const void *data = NULL;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_imap *imap;
     mp_imap_options options = {.user = &source};
     MPT_OK(mp_pool_imap(&imap, pool, wait_for_go, draw_source, &options));
@@ -217,11 +207,11 @@ static void test_next_times_out_and_goes_on(void **state) {
 
 static void test_inputs_are_drawn_within_the_window(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     static const size_t chunks[] = {1, 4, 10};
     for (size_t i = 0; i < 3; i++) {
         struct source source = numbers(100, 0);
-        mp_imap *imap = begin(pool, echo, &source, chunks[i], 20);
+        mp_imap *imap = begin(pool, mpt_echo, &source, chunks[i], 20);
         assert_int_equal(source.next, 20);
         for (int number = 0; number < 100; number++) {
             expect_number(imap, &source, number);
@@ -231,7 +221,7 @@ static void test_inputs_are_drawn_within_the_window(void **state) {
         mp_imap_free(imap);
     }
     struct source source = numbers(-1, 0);
-    mp_imap *imap = begin(pool, echo, &source, 5, 0);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 5, 0);
     assert_int_equal(source.next, 4 * 2 * 5);
     mp_imap_free(imap);
     mp_pool_free(pool);
@@ -247,7 +237,7 @@ static int fail_some(const void *arg, size_t arg_size, mp_reply *reply, void *st
 
 static void test_failed_input_gives_its_code_and_the_others_go_on(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     struct source source = numbers(60, 0);
     mp_imap *imap = begin(pool, fail_some, &source, 8, 0);
     const void *data;
@@ -274,7 +264,7 @@ static int die_at_13(const void *arg, size_t arg_size, mp_reply *reply, void *st
 
 static void test_input_that_kills_its_worker_fails_alone(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (size_t chunk = 1; chunk < 50; chunk += 20) {
         struct source source = numbers(40, 0);
         mp_imap *imap = begin(pool, die_at_13, &source, chunk, 40);
@@ -321,7 +311,7 @@ static void test_worker_is_replaced_within_a_chunk(void **state) {
     mp_pool_options options = {.processes = 2, .max_tasks_per_child = 3};
     MPT_OK(mp_pool_new(&pool, mpt_context(), &options));
     struct source source = numbers(40, 997);
-    mp_imap *imap = begin(pool, echo, &source, 10, 0);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 10, 0);
     for (int number = 0; number < 40; number++)
         expect_number(imap, &source, number);
     mp_imap_free(imap);
@@ -330,10 +320,10 @@ static void test_worker_is_replaced_within_a_chunk(void **state) {
 
 static void test_source_that_fails_ends_it_after_the_results(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     struct source source = numbers(10, 0);
     source.code = -EIO;
-    mp_imap *imap = begin(pool, echo, &source, 4, 0);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 4, 0);
     for (int number = 0; number < 10; number++)
         expect_number(imap, &source, number);
     MPT_CODE(mp_imap_next(imap, NULL, NULL, MP_FOREVER), -EIO);
@@ -351,11 +341,11 @@ static int draw_nothing_large(void *user, const void **data, size_t *size) {
 
 static void test_input_that_cannot_be_ends_it(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_imap *imap;
     size_t size = 5;
     mp_imap_options options = {.user = &size};
-    MPT_OK(mp_pool_imap(&imap, pool, echo, draw_nothing_large, &options));
+    MPT_OK(mp_pool_imap(&imap, pool, mpt_echo, draw_nothing_large, &options));
     MPT_CODE(mp_imap_next(imap, NULL, NULL, MP_FOREVER), MP_EINVAL);
     expect_end(imap);
     mp_imap_free(imap);
@@ -364,9 +354,9 @@ static void test_input_that_cannot_be_ends_it(void **state) {
 
 static void test_empty_source_is_at_its_end(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     struct source source = numbers(0, 0);
-    mp_imap *imap = begin(pool, echo, &source, 4, 0);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 4, 0);
     expect_end(imap);
     mp_imap_free(imap);
     mp_pool_free(pool);
@@ -374,10 +364,10 @@ static void test_empty_source_is_at_its_end(void **state) {
 
 static void test_freed_half_read_it_stops_and_leaves_nothing(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int read = 0; read < 50; read += 7) {
         struct source source = numbers(-1, 333);
-        mp_imap *imap = begin(pool, echo, &source, (size_t)read % 5, 30);
+        mp_imap *imap = begin(pool, mpt_echo, &source, (size_t)read % 5, 30);
         for (int number = 0; number < read; number++)
             expect_number(imap, &source, number);
         int drawn = source.next;
@@ -390,14 +380,14 @@ static void test_freed_half_read_it_stops_and_leaves_nothing(void **state) {
 static void test_freed_while_a_task_runs_the_rest_is_left_out(void **state) {
     (void)state;
     struct source source = gated(40);
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_imap *imap;
     mp_imap_options options = {.chunk = 4, .window = 40, .user = &source};
     MPT_OK(mp_pool_imap(&imap, pool, wait_for_go, draw_source, &options));
     MPT_UNTIL(*source.ran == 1);
     mp_imap_free(imap);
     *source.go = 1;
-    MPT_OK(mp_pool_apply(pool, echo, NULL, 0, NULL, 0, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_echo, NULL, 0, NULL, 0, NULL));
     assert_int_equal(*source.ran, 1);
     mp_pool_free(pool);
     mp_shared_free((void *)source.go);
@@ -406,8 +396,8 @@ static void test_freed_while_a_task_runs_the_rest_is_left_out(void **state) {
 static void test_terminated_meanwhile_it_ends(void **state) {
     (void)state;
     struct source source = numbers(-1, 0);
-    mp_pool *pool = make_pool(2);
-    mp_imap *imap = begin(pool, echo, &source, 1, 8);
+    mp_pool *pool = mpt_pool(2);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 1, 8);
     for (int number = 0; number < 20; number++)
         expect_number(imap, &source, number);
     MPT_OK(mp_pool_terminate(pool));
@@ -425,8 +415,8 @@ static void test_terminated_meanwhile_it_ends(void **state) {
 static void test_imap_outlives_its_pool(void **state) {
     (void)state;
     struct source source = numbers(-1, 999);
-    mp_pool *pool = make_pool(2);
-    mp_imap *imap = begin(pool, echo, &source, 3, 30);
+    mp_pool *pool = mpt_pool(2);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 3, 30);
     expect_number(imap, &source, 0);
     mp_pool_free(pool);
     int code;
@@ -438,10 +428,10 @@ static void test_imap_outlives_its_pool(void **state) {
 static void test_closed_meanwhile_it_goes_on_and_join_wants_its_end(void **state) {
     (void)state;
     struct source source = numbers(100, 0);
-    mp_pool *pool = make_pool(2);
-    mp_imap *late, *imap = begin(pool, echo, &source, 1, 8);
+    mp_pool *pool = mpt_pool(2);
+    mp_imap *late, *imap = begin(pool, mpt_echo, &source, 1, 8);
     MPT_OK(mp_pool_close(pool));
-    MPT_CODE(mp_pool_imap(&late, pool, echo, draw, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_imap(&late, pool, mpt_echo, draw, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_join(pool, MP_FOREVER), MP_ESTATE);
     for (int number = 0; number < 95; number++)
         expect_number(imap, &source, number);
@@ -456,8 +446,8 @@ static void test_closed_meanwhile_it_goes_on_and_join_wants_its_end(void **state
 static void test_source_may_not_ask_its_imap(void **state) {
     (void)state;
     struct source source = numbers(20, 0);
-    mp_pool *pool = make_pool(1);
-    mp_imap *imap = begin(pool, echo, &source, 1, 2);
+    mp_pool *pool = mpt_pool(1);
+    mp_imap *imap = begin(pool, mpt_echo, &source, 1, 2);
     source.reenter = imap;
     for (int number = 0; number < 20; number++)
         expect_number(imap, &source, number);
@@ -485,7 +475,7 @@ static void test_inputs_in_the_arena_are_used_in_place(void **state) {
     char *block = mp_shared_alloc(100), *next = block;
     mp_imap *imap;
     const void *data;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_imap_options options = {.user = &next};
     MPT_OK(mp_pool_imap(&imap, pool, answer_address, draw_in_place, &options));
     MPT_OK(mp_imap_next(imap, &data, NULL, MP_FOREVER));
@@ -497,9 +487,10 @@ static void test_inputs_in_the_arena_are_used_in_place(void **state) {
 
 static void test_two_imaps_share_a_pool(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     struct source even = numbers(200, 0), odd = numbers(200, 0);
-    mp_imap *first = begin(pool, echo, &even, 1, 3), *second = begin(pool, echo, &odd, 7, 0);
+    mp_imap *first = begin(pool, mpt_echo, &even, 1, 3),
+            *second = begin(pool, mpt_echo, &odd, 7, 0);
     for (int number = 0; number < 200; number++) {
         expect_number(second, &odd, number);
         expect_number(first, &even, number);
@@ -520,12 +511,12 @@ static void test_bad_arguments_are_refused(void **state) {
     int number = 0;
     mp_imap *imap = NULL;
     struct source source = numbers(5, 0);
-    mp_pool *pool = make_pool(1);
-    MPT_CODE(mp_pool_imap(NULL, pool, echo, draw, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_imap(&imap, NULL, echo, draw, NULL), MP_EINVAL);
+    mp_pool *pool = mpt_pool(1);
+    MPT_CODE(mp_pool_imap(NULL, pool, mpt_echo, draw, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_imap(&imap, NULL, mpt_echo, draw, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_imap(&imap, pool, NULL, draw, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_imap(&imap, pool, echo, NULL, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_imap(&imap, pool, echo, draw, &(mp_imap_options){.chunk = SIZE_MAX / 8}),
+    MPT_CODE(mp_pool_imap(&imap, pool, mpt_echo, NULL, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_imap(&imap, pool, mpt_echo, draw, &(mp_imap_options){.chunk = SIZE_MAX / 8}),
              MP_EINVAL);
     MPT_CODE(mp_imap_next(NULL, NULL, NULL, 0), MP_EINVAL);
     MPT_CODE(mp_imap_next((mp_imap *)(void *)pool, NULL, NULL, 0), MP_EINVAL);
@@ -533,7 +524,7 @@ static void test_bad_arguments_are_refused(void **state) {
     assert_true(mp_imap_index(NULL) == SIZE_MAX);
     assert_null(imap);
     mp_imap_free(NULL);
-    imap = begin(pool, echo, &source, 1, 0);
+    imap = begin(pool, mpt_echo, &source, 1, 0);
     assert_int_equal(mpt_join(mpt_fork(use_elsewhere, imap)), 0);
     expect_number(imap, &source, 0);
     mp_imap_free(imap);

@@ -14,13 +14,8 @@
 #include "mp/pool.h"
 #include "mp/process.h"
 #include "os/clock.h"
+#include "pool.h"
 #include "pool/local.h"
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
 
 static int wait_for_gate(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
     (void)arg_size, (void)reply, (void)state;
@@ -38,7 +33,7 @@ static mp_pool *make_pool(mp_context *context) {
 
 static pid_t ask_pid(mp_pool *pool) {
     pid_t pid = 0;
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     return pid;
 }
 

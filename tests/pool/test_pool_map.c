@@ -11,18 +11,7 @@
 
 #include "mp/pool.h"
 #include "mp/shared.h"
-
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}));
-    return pool;
-}
-
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
+#include "pool.h"
 
 static int *make_numbers(size_t n, bool is_shared) {
     int *numbers = is_shared ? mp_shared_alloc(n * sizeof(int)) : malloc(n * sizeof(int));
@@ -35,7 +24,7 @@ static int *make_numbers(size_t n, bool is_shared) {
 static void check_map(mp_pool *pool, size_t n, bool is_shared, size_t chunk) {
     int *items = make_numbers(n, is_shared), *results = make_numbers(n, is_shared);
     memset(results, 0xff, n * sizeof(int));
-    MPT_OK(mp_pool_map(pool, square, items, n, sizeof(int), results, sizeof(int),
+    MPT_OK(mp_pool_map(pool, mpt_square, items, n, sizeof(int), results, sizeof(int),
                        &(mp_map_options){.chunk = chunk}));
     for (size_t i = 0; i < n; i++)
         MPT_CHECK(results[i] == items[i] * items[i]);
@@ -51,7 +40,7 @@ static void check_map(mp_pool *pool, size_t n, bool is_shared, size_t chunk) {
 static void test_results_come_in_order_whatever_the_chunk(void **state) {
     (void)state;
     static const size_t chunks[] = {0, 1, 2, 3, 7, 64, 999, 1000, 1001, SIZE_MAX};
-    mp_pool *pool = make_pool(3);
+    mp_pool *pool = mpt_pool(3);
     for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
         check_map(pool, 1000, false, chunks[i]);
         check_map(pool, 1000, true, chunks[i]);
@@ -61,7 +50,7 @@ static void test_results_come_in_order_whatever_the_chunk(void **state) {
 
 static void test_every_small_number_of_items_is_mapped(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (size_t n = 1; n < 70; n++)
         check_map(pool, n, false, 0);
     mp_pool_free(pool);
@@ -69,7 +58,7 @@ static void test_every_small_number_of_items_is_mapped(void **state) {
 
 static void test_million_items_are_mapped(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     check_map(pool, 1000000, true, 0);
     check_map(pool, 1000000, false, 16);
     mp_pool_free(pool);
@@ -77,10 +66,10 @@ static void test_million_items_are_mapped(void **state) {
 
 static void test_no_items_are_done_at_once(void **state) {
     (void)state;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_async_result *result;
-    MPT_OK(mp_pool_map(pool, square, NULL, 0, 0, NULL, 0, NULL));
-    MPT_OK(mp_pool_map_async(&result, pool, square, NULL, 0, sizeof(int), NULL, 0, NULL));
+    MPT_OK(mp_pool_map(pool, mpt_square, NULL, 0, 0, NULL, 0, NULL));
+    MPT_OK(mp_pool_map_async(&result, pool, mpt_square, NULL, 0, sizeof(int), NULL, 0, NULL));
     assert_true(mp_async_result_ready(result));
     assert_int_equal(mp_async_result_successful(result), 1);
     mp_async_result_free(result);
@@ -107,7 +96,7 @@ static void test_items_and_results_have_sizes_of_their_own(void **state) {
     (void)state;
     char letters[26], back[26] = {0};
     struct wide *wide = calloc(26, sizeof *wide);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 26; i++)
         letters[i] = (char)('a' + i);
     MPT_OK(mp_pool_map(pool, widen, letters, 26, 1, wide, sizeof *wide, NULL));
@@ -128,7 +117,7 @@ static void test_results_need_not_be_wanted(void **state) {
     (void)state;
     _Atomic int *counter = mp_shared_calloc(1, sizeof *counter);
     _Atomic int *items[100];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 100; i++)
         items[i] = counter;
     MPT_OK(mp_pool_map(pool, count, items, 100, sizeof items[0], NULL, 0, NULL));
@@ -161,7 +150,7 @@ static void check_failures(mp_pool *pool, int *codes, size_t chunk) {
 static void test_failed_items_have_their_codes_and_others_are_done(void **state) {
     (void)state;
     int codes[50], *shared = mp_shared_alloc(sizeof codes);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     memset(codes, 0xff, sizeof codes);
     check_failures(pool, codes, 0);
     check_failures(pool, shared, 1);
@@ -177,7 +166,7 @@ static int fail_last(const void *item, void *result, void *state) {
 static void test_detail_names_item_and_error(void **state) {
     (void)state;
     int *items = make_numbers(30, false);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     MPT_CODE(mp_pool_map(pool, fail_last, items, 30, sizeof(int), NULL, 0, NULL), MP_ETASK);
     assert_string_equal(mp_error_detail(),
                         "item 29: the function returned -2 (ENOENT: No such file or directory)");
@@ -190,11 +179,11 @@ static void test_several_maps_are_under_way_at_once(void **state) {
     enum { MAPS = 20, N = 500 };
     static int items[N], results[MAPS][N];
     mp_async_result *handles[MAPS];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < N; i++)
         items[i] = i;
     for (int m = 0; m < MAPS; m++)
-        MPT_OK(mp_pool_map_async(&handles[m], pool, square, items, N, sizeof(int), results[m],
+        MPT_OK(mp_pool_map_async(&handles[m], pool, mpt_square, items, N, sizeof(int), results[m],
                                  sizeof(int), &(mp_map_options){.chunk = (size_t)m}));
     for (int m = MAPS - 1; m >= 0; m--) {
         MPT_OK(mp_async_result_get(handles[m], NULL, 0, NULL, MP_FOREVER));
@@ -226,7 +215,7 @@ static void test_async_result_tells_what_there_is_to_tell(void **state) {
     int answer = 0;
     size_t size = 99;
     mp_async_result *result;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_OK(mp_pool_map_async(&result, pool, wait_at_gate, &gate, 1, sizeof gate, &answer,
                              sizeof answer, NULL));
     MPT_UNTIL(gate->arrived);
@@ -252,7 +241,7 @@ static void test_freed_result_writes_no_results(void **state) {
     struct gate *gate = mp_shared_calloc(1, sizeof *gate);
     int answer = 0;
     mp_async_result *result;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_OK(mp_pool_map_async(&result, pool, wait_at_gate, &gate, 1, sizeof gate, &answer,
                              sizeof answer, NULL));
     mp_async_result_free(result);
@@ -291,10 +280,10 @@ static void test_callback_comes_once_after_the_results(void **state) {
     (void)state;
     int results[30], *items = make_numbers(30, false);
     struct told told = {.results = results};
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_map_options options = {.callback = note_end, .progress = note_progress, .user = &told};
-    MPT_OK(mp_pool_map_async(NULL, pool, square, items + 5, 25, sizeof(int), results, sizeof(int),
-                             &options));
+    MPT_OK(mp_pool_map_async(NULL, pool, mpt_square, items + 5, 25, sizeof(int), results,
+                             sizeof(int), &options));
     MPT_UNTIL(told.calls == 1);
     assert_int_equal(told.code, 0);
     assert_int_equal(told.first_result, 36);
@@ -312,12 +301,12 @@ static void test_callback_hears_of_failure_and_of_empty_maps(void **state) {
     (void)state;
     int results[30] = {0}, *items = make_numbers(30, false);
     struct told told = {.results = results};
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_map_options options = {.callback = note_end, .user = &told};
     MPT_OK(mp_pool_map_async(NULL, pool, fail_last, items, 30, sizeof(int), NULL, 0, &options));
     MPT_UNTIL(told.calls == 1);
     assert_int_equal(told.code, MP_ETASK);
-    MPT_OK(mp_pool_map_async(NULL, pool, square, NULL, 0, sizeof(int), NULL, 0, &options));
+    MPT_OK(mp_pool_map_async(NULL, pool, mpt_square, NULL, 0, sizeof(int), NULL, 0, &options));
     MPT_UNTIL(told.calls == 2);
     assert_int_equal(told.code, 0);
     free(items);
@@ -334,9 +323,10 @@ static void join_in_callback(void *user, int code) {
 static void test_callback_cannot_join_its_pool(void **state) {
     (void)state;
     int number = 3, result;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     mp_map_options options = {.callback = join_in_callback, .user = &pool};
-    MPT_OK(mp_pool_map(pool, square, &number, 1, sizeof number, &result, sizeof result, &options));
+    MPT_OK(
+        mp_pool_map(pool, mpt_square, &number, 1, sizeof number, &result, sizeof result, &options));
     mp_pool_close(pool);
     MPT_OK(mp_pool_join(pool, MP_FOREVER));
     mp_pool_free(pool);
@@ -346,16 +336,16 @@ static void test_bad_arguments_are_refused(void **state) {
     (void)state;
     int items[2] = {1, 2}, results[2];
     mp_async_result *out;
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_CODE(mp_pool_map(pool, NULL, items, 2, 4, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, NULL, 2, 4, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, items, 2, 0, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, items, 2, 4, NULL, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, items, 2, 4, results, 0, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, items, SIZE_MAX / 2, 4, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map(pool, square, items, 1000, SIZE_MAX / 2, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map_async(NULL, pool, square, items, 2, 4, results, 4, NULL), MP_EINVAL);
-    MPT_CODE(mp_pool_map_async(&out, pool, square, items, 2, 4, NULL, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, NULL, 2, 4, results, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, 2, 0, results, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, 2, 4, NULL, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, 2, 4, results, 0, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, SIZE_MAX / 2, 4, results, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map(pool, mpt_square, items, 1000, SIZE_MAX / 2, results, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map_async(NULL, pool, mpt_square, items, 2, 4, results, 4, NULL), MP_EINVAL);
+    MPT_CODE(mp_pool_map_async(&out, pool, mpt_square, items, 2, 4, NULL, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_async_result_get(NULL, NULL, 0, NULL, MP_FOREVER), MP_EINVAL);
     MPT_CODE(mp_async_result_wait(NULL, MP_FOREVER), MP_EINVAL);
     MPT_CODE(mp_async_result_successful((mp_async_result *)(void *)pool), MP_EINVAL);

@@ -12,6 +12,7 @@
 
 #include "mp/pool.h"
 #include "os/usage.h"
+#include "pool.h"
 
 #define MIB ((size_t)1 << 20)
 #define ITEMS 20
@@ -22,12 +23,6 @@
 #else
 #define IS_INSTRUMENTED 0
 #endif
-
-static mp_pool *make_pool(const mp_pool_options *options) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), options));
-    return pool;
-}
 
 static int take_memory(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
     (void)arg_size, (void)state;
@@ -45,7 +40,7 @@ static void test_memory_limit_makes_malloc_fail_in_workers_alone(void **state) {
     size_t little = MIB, much = 300 * MIB;
     if (IS_INSTRUMENTED)
         skip();
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1, .memory_limit = 200 * MIB});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1, .memory_limit = 200 * MIB});
     MPT_OK(mp_pool_apply(pool, take_memory, &little, sizeof little, NULL, 0, NULL));
     MPT_CODE(mp_pool_apply(pool, take_memory, &much, sizeof much, NULL, 0, NULL), -ENOMEM);
     void *block = malloc(much);
@@ -69,8 +64,8 @@ static void test_worker_that_grew_is_replaced(void **state) {
     char items[12] = {0};
     pid_t pids[12];
     int changes = 0;
-    mp_pool *pool =
-        make_pool(&(mp_pool_options){.processes = 1, .max_rss = mp__usage_private() + 20 * MIB});
+    mp_pool *pool = mpt_pool_with(
+        &(mp_pool_options){.processes = 1, .max_rss = mp__usage_private() + 20 * MIB});
     MPT_OK(mp_pool_map(pool, keep_memory, items, 12, 1, pids, sizeof pids[0],
                        &(mp_map_options){.chunk = 1}));
     for (int i = 1; i < 12; i++)
@@ -111,7 +106,7 @@ static void test_item_that_aborts_without_memory_fails_alone(void **state) {
     (void)state;
     if (IS_INSTRUMENTED)
         skip();
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2, .memory_limit = 200 * MIB});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 2, .memory_limit = 200 * MIB});
     check_that_greedy_item_failed(pool, abort_without_memory,
                                   "died of SIGABRT in abort_without_memory");
     mp_pool_free(pool);
@@ -174,10 +169,10 @@ static void test_item_whose_worker_the_kernel_kills_for_memory_fails_alone(void 
         print_message("skipped: needs a control group for memory that may be written\n");
         skip();
     }
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2,
-                                                 .initializer = enter_group,
-                                                 .init_arg = &group,
-                                                 .init_arg_size = sizeof group});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 2,
+                                                     .initializer = enter_group,
+                                                     .init_arg = &group,
+                                                     .init_arg_size = sizeof group});
     check_that_greedy_item_failed(pool, fill_memory, "died of SIGKILL in fill_memory");
     mp_pool_free(pool);
     MPT_UNTIL(rmdir(group.folder) == 0 || errno != EBUSY);

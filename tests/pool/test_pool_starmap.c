@@ -8,6 +8,7 @@
 
 #include "mp/pool.h"
 #include "mp/shared.h"
+#include "pool.h"
 
 enum { N = 300 };
 
@@ -27,12 +28,6 @@ static int die_at_5(const void *const *args, size_t n_args, void *result, void *
         raise(SIGKILL);
     *(int *)result = 1;
     return 0;
-}
-
-static mp_pool *make_pool(void) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = 2}));
-    return pool;
 }
 
 struct table {
@@ -66,7 +61,7 @@ static void test_columns_are_zipped_wherever_they_lie(void **state) {
     static struct table table;
     double results[N], *factors = mp_shared_alloc(N * sizeof *factors);
     int codes[N];
-    mp_pool *pool = make_pool();
+    mp_pool *pool = mpt_pool(2);
     fill(&table, factors);
     for (size_t chunk = 0; chunk < 10; chunk += 3) {
         memset(results, 0xff, sizeof results);
@@ -86,7 +81,7 @@ static void test_starmap_async_gives_a_result(void **state) {
     static double results[N];
     static int codes[N];
     mp_async_result *result;
-    mp_pool *pool = make_pool();
+    mp_pool *pool = mpt_pool(2);
     fill(&table, table.factors);
     MPT_OK(mp_pool_starmap_async(&result, pool, weigh, table.columns, 3, N, results,
                                  sizeof results[0], &(mp_map_options){.codes = codes}));
@@ -101,7 +96,7 @@ static void test_row_that_kills_its_worker_fails_alone(void **state) {
     (void)state;
     static struct table table;
     int results[20] = {0}, codes[20];
-    mp_pool *pool = make_pool();
+    mp_pool *pool = mpt_pool(2);
     fill(&table, table.factors);
     MPT_CODE(mp_pool_starmap(pool, die_at_5, table.columns, 1, 20, results, sizeof(int),
                              &(mp_map_options){.codes = codes, .chunk = 20}),
@@ -119,7 +114,7 @@ static void test_bad_columns_are_refused(void **state) {
     mp_column columns[65], none = {NULL, 4}, flat = {&number, 0}, huge = {&number, SIZE_MAX / 2};
     for (int i = 0; i < 65; i++)
         columns[i] = (mp_column){&number, sizeof number};
-    mp_pool *pool = make_pool();
+    mp_pool *pool = mpt_pool(2);
     MPT_CODE(mp_pool_starmap(NULL, weigh, columns, 3, 1, &result, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_starmap(pool, NULL, columns, 3, 1, &result, 4, NULL), MP_EINVAL);
     MPT_CODE(mp_pool_starmap(pool, weigh, NULL, 3, 1, &result, 4, NULL), MP_EINVAL);

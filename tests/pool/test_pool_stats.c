@@ -13,20 +13,9 @@
 #include "mp/pool_stats.h"
 #include "os/cpu.h"
 #include "os/usage.h"
+#include "pool.h"
 
 #define MIB ((size_t)1 << 20)
-
-static mp_pool *make_pool(const mp_pool_options *options) {
-    mp_pool *pool;
-    MPT_OK(mp_pool_new(&pool, mpt_context(), options));
-    return pool;
-}
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
-}
 
 static int do_nothing(const void *item, void *result, void *state) {
     (void)item, (void)result, (void)state;
@@ -50,11 +39,11 @@ static mp_worker_stats add_up(mp_pool *pool) {
 static void test_every_task_is_counted(void **state) {
     (void)state;
     char items[1000] = {0};
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 3});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 3});
     MPT_OK(mp_pool_map(pool, do_nothing, items, sizeof items, 1, NULL, 0, NULL));
     MPT_UNTIL(add_up(pool).tasks == 1000);
     for (int i = 0; i < 10; i++)
-        MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, NULL, 0, NULL));
+        MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, NULL, 0, NULL));
     MPT_UNTIL(add_up(pool).tasks == 1010);
     assert_int_equal(add_up(pool).restarts, 0);
     MPT_OK(mp_pool_close(pool));
@@ -67,8 +56,8 @@ static void test_pid_is_the_worker_s(void **state) {
     (void)state;
     pid_t pid = 0;
     mp_worker_stats stats;
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1});
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1});
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     MPT_CODE(mp_pool_stats(pool, &stats, 1), 1);
     assert_int_equal(stats.pid, pid);
     MPT_OK(mp_pool_close(pool));
@@ -90,7 +79,7 @@ static int work_hard(const void *arg, size_t arg_size, mp_reply *reply, void *st
 static void test_times_and_memory_are_told(void **state) {
     (void)state;
     mp__time time = MP__SECOND / 20;
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1});
     MPT_OK(mp_pool_apply(pool, work_hard, &time, sizeof time, NULL, 0, NULL));
     mp_worker_stats stats = add_up(pool);
     assert_true(stats.busy_seconds >= 0.05);
@@ -109,7 +98,7 @@ static void test_times_and_memory_are_told(void **state) {
 static void test_replaced_workers_are_counted_in(void **state) {
     (void)state;
     char items[30] = {0};
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1, .max_tasks_per_child = 7});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1, .max_tasks_per_child = 7});
     MPT_OK(mp_pool_map(pool, do_nothing, items, 30, 1, NULL, 0, &(mp_map_options){.chunk = 30}));
     MPT_UNTIL(add_up(pool).tasks == 30);
     MPT_UNTIL(add_up(pool).restarts == 4);
@@ -126,7 +115,7 @@ static int work_and_die(const void *arg, size_t arg_size, mp_reply *reply, void 
 static void test_killed_worker_s_time_is_not_lost(void **state) {
     (void)state;
     mp__time time = MP__SECOND / 20;
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1});
     MPT_CODE(mp_pool_apply(pool, work_and_die, &time, sizeof time, NULL, 0, NULL), MP_EWORKER);
     MPT_UNTIL(add_up(pool).restarts == 1);
     mp_worker_stats stats = add_up(pool);
@@ -140,7 +129,7 @@ static void test_killed_worker_s_time_is_not_lost(void **state) {
 static void test_stats_refuse_bad_arguments(void **state) {
     (void)state;
     mp_worker_stats stats[2];
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 2});
     MPT_CODE(mp_pool_stats(NULL, stats, 2), MP_EINVAL);
     MPT_CODE(mp_pool_stats(pool, NULL, 1), MP_EINVAL);
     MPT_CODE(mp_pool_stats(pool, stats, -1), MP_EINVAL);
@@ -162,7 +151,7 @@ static void test_pinned_workers_stay_on_one_processor(void **state) {
     int count = 0;
     if (!mp__cpu_can_pin())
         skip();
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 3, .pin_cpus = true});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 3, .pin_cpus = true});
     for (int i = 0; i < 6; i++) {
         MPT_OK(mp_pool_apply(pool, count_own_processors, NULL, 0, &count, sizeof count, NULL));
         assert_int_equal(count, 1);
@@ -188,7 +177,7 @@ static int answer_nice(const void *arg, size_t arg_size, mp_reply *reply, void *
 static void test_nice_workers_are_nicer_than_the_parent(void **state) {
     (void)state;
     int nice = 0, own = getpriority(PRIO_PROCESS, 0);
-    mp_pool *pool = make_pool(&(mp_pool_options){.processes = 1, .nice = 2});
+    mp_pool *pool = mpt_pool_with(&(mp_pool_options){.processes = 1, .nice = 2});
     MPT_OK(mp_pool_apply(pool, answer_nice, NULL, 0, &nice, sizeof nice, NULL));
     assert_int_equal(nice, own + 2 > 19 ? 19 : own + 2);
     mp_pool_free(pool);

@@ -13,6 +13,7 @@
 #include "mp/pool.h"
 #include "mp/shared.h"
 #include "os/clock.h"
+#include "pool.h"
 
 enum { ITEMS = 3000, TASKS = 20, LONG = 5000, SEATS = 64 };
 
@@ -47,24 +48,13 @@ static void *kill_at_random(void *arg) {
     return NULL;
 }
 
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
-static int echo(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)state;
-    return mp_reply_set(reply, arg, arg_size);
-}
-
 static void map_in_storm(mp_pool *pool, size_t chunk) {
     static int items[ITEMS], results[ITEMS], codes[ITEMS];
     int lost = 0;
     for (int i = 0; i < ITEMS; i++)
         items[i] = i;
     memset(results, 0xff, sizeof results);
-    int code = mp_pool_map(pool, square, items, ITEMS, sizeof(int), results, sizeof(int),
+    int code = mp_pool_map(pool, mpt_square, items, ITEMS, sizeof(int), results, sizeof(int),
                            &(mp_map_options){.codes = codes, .chunk = chunk});
     for (int i = 0; i < ITEMS; i++) {
         MPT_CHECK(codes[i] == MP_EWORKER || (codes[i] == 0 && results[i] == i * i));
@@ -78,7 +68,7 @@ static void apply_in_storm(mp_pool *pool) {
     mp_async_result *results[TASKS];
     memset(sent, 'z', sizeof sent);
     for (int i = 0; i < TASKS; i++)
-        MPT_OK(mp_pool_apply_async(&results[i], pool, echo, sent, i % 2 ? LONG : 20, NULL));
+        MPT_OK(mp_pool_apply_async(&results[i], pool, mpt_echo, sent, i % 2 ? LONG : 20, NULL));
     for (int i = 0; i < TASKS; i++) {
         size_t size = 0;
         int code = mp_async_result_get(results[i], got, LONG, &size, 20);

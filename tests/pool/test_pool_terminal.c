@@ -18,6 +18,7 @@
 #include "mp/imap.h"
 #include "mp/pool.h"
 #include "mp/shared.h"
+#include "pool.h"
 
 #define SCREEN_COLUMNS 240
 
@@ -104,12 +105,6 @@ static void show(const struct terminal *terminal, char *screen, size_t capacity)
     MPT_CHECK(length < capacity);
 }
 
-static mp_pool *make_pool(int processes) {
-    mp_pool *pool;
-    MPT_CHECK(mp_pool_new(&pool, mpt_context(), &(mp_pool_options){.processes = processes}) == 0);
-    return pool;
-}
-
 static int take_a_moment(const void *item, void *result, void *state) {
     (void)result, (void)state;
     struct timespec begin, now;
@@ -122,7 +117,7 @@ static int take_a_moment(const void *item, void *result, void *state) {
 
 static void map_with_bar(void) {
     char items[100];
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     for (int i = 0; i < 100; i++)
         items[i] = (char)(i % 50);
     MPT_CHECK(mp_pool_map(pool, take_a_moment, items, 100, 1, NULL, 0,
@@ -189,7 +184,7 @@ static void test_bar_is_not_for_dumb_terminals(void **state) {
 }
 
 static void map_in_closed_pool(void) {
-    mp_pool *pool = make_pool(1);
+    mp_pool *pool = mpt_pool(1);
     MPT_CHECK(mp_pool_close(pool) == 0);
     MPT_CHECK(mp_pool_map(pool, take_a_moment, "x", 1, 1, NULL, 0,
                           &(mp_map_options){.progress_bar = true}) == MP_EINVAL);
@@ -238,7 +233,7 @@ static int give_hundred(void *user, const void **data, size_t *size) {
 static void imap_with_bar(void) {
     int count = 0, code;
     mp_imap *imap;
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     MPT_CHECK(mp_pool_imap(&imap, pool, take_a_moment_too, give_hundred,
                            &(mp_imap_options){.user = &count, .progress_bar = true}) == 0);
     do
@@ -297,7 +292,7 @@ static void terminate_when_interrupted(void) {
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
     signal(SIGINT, note_interrupt);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_async_result *result = begin_work(pool, false);
     while (!is_interrupted)
         sigsuspend(&before);
@@ -321,7 +316,7 @@ static void test_program_that_handles_ctrl_c_ends_cleanly(void **state) {
 }
 
 static void cancel_with_bar(void) {
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     mp_async_result *result = begin_work(pool, true);
     MPT_CHECK(mp_async_result_cancel(result) == 0);
     MPT_CHECK(write(STDOUT_FILENO, "after\n", 6) == 6);
@@ -358,7 +353,7 @@ static void wait_in_get_while_a_thread_heeds_signals(void) {
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, NULL);
-    mp_pool *pool = make_pool(2);
+    mp_pool *pool = mpt_pool(2);
     MPT_CHECK(pthread_create(&thread, NULL, terminate_at_signal, pool) == 0);
     mp_async_result *result = begin_work(pool, true);
     MPT_CHECK(mp_async_result_get(result, NULL, 0, NULL, MP_FOREVER) == MP_ECANCELED);
@@ -384,7 +379,7 @@ static void test_waiting_call_ends_when_another_thread_heeds_ctrl_c(void **state
 }
 
 static void do_not_care(void) {
-    begin_work(make_pool(2), false);
+    begin_work(mpt_pool(2), false);
     for (;;)
         pause();
 }

@@ -13,17 +13,13 @@
 #include "mp/process.h"
 #include "mp/sync.h"
 #include "os/clock.h"
+#include "pool.h"
+#include "process.h"
 
 static mp_pool *make_pool(const mp_pool_options *options) {
     mp_pool *pool;
     MPT_OK(mp_pool_new(&pool, mp_get_context(MP_THREAD), options));
     return pool;
-}
-
-static int answer_pid(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)state;
-    pid_t pid = getpid();
-    return mp_reply_set(reply, &pid, sizeof pid);
 }
 
 static void test_workers_are_threads_of_this_process(void **state) {
@@ -32,7 +28,7 @@ static void test_workers_are_threads_of_this_process(void **state) {
     mp_process *children[1];
     mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2});
     assert_int_equal(mp_active_children(children, 1), 0);
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     assert_int_equal(pid, getpid());
     mp_pool_free(pool);
 }
@@ -91,7 +87,7 @@ static void test_what_needs_a_kill_is_refused(void **state) {
     assert_null(pool);
     pool = make_pool(&(mp_pool_options){.processes = 1});
     MPT_CODE(
-        mp_pool_apply_async(NULL, pool, answer_pid, NULL, 0, &(mp_apply_options){.timeout = 1}),
+        mp_pool_apply_async(NULL, pool, mpt_answer_pid, NULL, 0, &(mp_apply_options){.timeout = 1}),
         MP_EINVAL);
     mp_pool_free(pool);
 }
@@ -208,35 +204,21 @@ static int use_inner_pool(void *arg, size_t arg_size) {
     (void)arg, (void)arg_size;
     pid_t pid = 0;
     mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2});
-    MPT_OK(mp_pool_apply(pool, answer_pid, NULL, 0, &pid, sizeof pid, NULL));
+    MPT_OK(mp_pool_apply(pool, mpt_answer_pid, NULL, 0, &pid, sizeof pid, NULL));
     mp_pool_free(pool);
     return pid == getpid() ? 0 : 1;
 }
 
 static void test_daemon_may_have_one(void **state) {
     (void)state;
-    mp_process *process;
     mp_process_options options = {.target = use_inner_pool, .daemon = MP_DAEMON};
-    int code = -1;
-    MPT_OK(mp_process_new(&process, mpt_context(), &options));
-    MPT_OK(mp_process_start(process));
-    MPT_OK(mp_process_join(process, MP_FOREVER));
-    MPT_OK(mp_process_exitcode(process, &code));
-    assert_int_equal(code, 0);
-    MPT_OK(mp_process_close(process));
-}
-
-static int wait_for_ever(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
-    (void)arg, (void)arg_size, (void)reply, (void)state;
-    for (;;)
-        pause();
-    return 0;
+    assert_int_equal(mpt_end(mpt_start_with(mpt_context(), &options)), 0);
 }
 
 static void forget_pool(void *arg) {
     (void)arg;
     mp_pool *pool = make_pool(&(mp_pool_options){.processes = 2});
-    MPT_CHECK(mp_pool_apply_async(NULL, pool, wait_for_ever, NULL, 0, NULL) == 0);
+    MPT_CHECK(mp_pool_apply_async(NULL, pool, mpt_wait_for_ever, NULL, 0, NULL) == 0);
     exit(3);
 }
 

@@ -13,6 +13,7 @@
 #include "mp/process.h"
 #include "mp/queue.h"
 #include "mp/sync.h"
+#include "pool.h"
 
 /* Exit codes of a child's target: 0, or that something failed there, as was wished. */
 enum { WENT_WELL, WENT_WRONG };
@@ -140,12 +141,6 @@ done:
     return code;
 }
 
-static int square(const void *item, void *result, void *state) {
-    (void)state;
-    *(int *)result = *(const int *)item * *(const int *)item;
-    return 0;
-}
-
 static int answer(const void *arg, size_t arg_size, mp_reply *reply, void *state) {
     (void)state;
     return mp_reply_set(reply, arg, arg_size);
@@ -157,7 +152,8 @@ static int work(mp_pool *pool) {
     char buffer[5];
     size_t size;
     mp_async_result *result = NULL;
-    MPT_TRY(mp_pool_map(pool, square, items, 5, sizeof items[0], results, sizeof results[0], NULL));
+    MPT_TRY(
+        mp_pool_map(pool, mpt_square, items, 5, sizeof items[0], results, sizeof results[0], NULL));
     for (int i = 0; i < 5; i++)
         MPT_CHECK(results[i] == items[i] * items[i]);
     MPT_TRY(mp_pool_apply_async(&result, pool, answer, "hello", 5, NULL));

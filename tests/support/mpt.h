@@ -17,9 +17,9 @@
  * report success): use MPT_CHECK, which prints and _exits. Never sleep: MPT_UNTIL(condition) waits
  * for a fact, with a limit.
  *
- * Beside it: process.h (processes of libmp), board.h (shared words below mp_shared_alloc), object.h
- * (what Python prints of an object), stream.h (a connection and a bare socket), python.h (every
- * python3 here), failing.h (libc that fails). */
+ * Beside it: process.h (processes of libmp), pool.h (pools and tasks), board.h (shared words below
+ * mp_shared_alloc), object.h (what Python prints of an object), stream.h (a connection and a bare
+ * socket), python.h (every python3 here), failing.h (libc that fails). */
 #ifndef MPT_H
 #define MPT_H
 
