@@ -66,20 +66,32 @@ static inline mp__holding *mp__hold(struct thread_shared *self, enum mp__holding
     return entry ? entry : mp__hold_slow(self, mp__holding_make(kind, object));
 }
 
+/* The entry for it, if that is the topmost one and erasing it is all there is to do; else NULL. */
+static inline mp__holding *mp__holding_top(struct thread_shared *self, enum mp__holding_kind kind,
+                                           const void *object) {
+    uint32_t last = self->holding_count - 1;
+    if (last >= MP__HOLDINGS_INLINE ||
+        mp__holding_look(&self->holdings[last]) != mp__holding_make(kind, object) ||
+        (last > 0 && mp__holding_look(&self->holdings[last - 1]) == 0) ||
+        atomic_load_explicit(&self->more, memory_order_relaxed) != NULL)
+        return NULL;
+    return &self->holdings[last];
+}
+
+static inline void mp__holding_erase(struct thread_shared *self, mp__holding *top) {
+    atomic_store_explicit(top, 0, memory_order_release);
+    MP__POINT("holding.unhold.erased");
+    self->holding_count = (uint32_t)(top - self->holdings);
+}
+
 /* Erase the newest entry for it, by the thread itself. */
 static inline void mp__unhold(struct thread_shared *self, enum mp__holding_kind kind,
                               const void *object) {
-    uint64_t value = mp__holding_make(kind, object);
-    uint32_t last = self->holding_count - 1;
-    if (last >= MP__HOLDINGS_INLINE || mp__holding_look(&self->holdings[last]) != value ||
-        (last > 0 && mp__holding_look(&self->holdings[last - 1]) == 0) ||
-        atomic_load_explicit(&self->more, memory_order_relaxed) != NULL) {
-        mp__unhold_slow(self, value);
-        return;
-    }
-    atomic_store_explicit(&self->holdings[last], 0, memory_order_release);
-    MP__POINT("holding.unhold.erased");
-    self->holding_count = last;
+    mp__holding *top = mp__holding_top(self, kind, object);
+    if (top)
+        mp__holding_erase(self, top);
+    else
+        mp__unhold_slow(self, mp__holding_make(kind, object));
 }
 
 /* Erase it from another thread's list (who released the other one's lock). */

@@ -85,9 +85,10 @@ int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, 
     return wait_marked(guard, self, deadline, MP__BLOCKED_TELLS);
 }
 
-void mp__guard_release_waking(struct mp__guard *guard, struct thread_shared *self,
-                              enum mp__holding_kind kind, const void *object) {
-    mp__futex_wake(&guard->word, 1);
+void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,
+                              enum mp__holding_kind kind, const void *object, uint32_t word) {
+    if (word & MP__GUARD_WAITERS)
+        mp__futex_wake(&guard->word, 1);
     MP__POINT("guard.release.freed");
     mp__unhold(self, kind, object);
 }
@@ -100,6 +101,7 @@ bool mp__guard_release_checked(struct mp__guard *guard, struct thread_shared *se
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&guard->word, &word, 0, memory_order_release,
                                                     memory_order_relaxed));
+    MP__POINT("guard.release.unlocked");
     mp__guard_finish_release(guard, self, kind, object, word);
     return true;
 }

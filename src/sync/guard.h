@@ -41,11 +41,12 @@ static inline uint32_t mp__guard_owner(const struct mp__guard *guard) {
 
 /* The slow halves. wait: the holding is written; 0, MP_EOWNERDEAD, MP_ETIMEDOUT (the holding is
  * still there). wait_telling: also MP_EDEADLK as MP_ETIMEDOUT, with its detail (sync/deadlock.h).
- * release_waking: it was given back while somebody slept: wake one, erase the holding. */
+ * finish_release: the word was `word` until 0 was stored: wake one if somebody sleeps, erase the
+ * holding. */
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
 int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
-void mp__guard_release_waking(struct mp__guard *guard, struct thread_shared *self,
-                              enum mp__holding_kind kind, const void *object);
+void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,
+                              enum mp__holding_kind kind, const void *object, uint32_t word);
 
 /* Take it if it is free and nobody died in it. The holding is written. */
 static inline bool mp__guard_take(struct mp__guard *guard, struct thread_shared *self) {
@@ -92,25 +93,20 @@ static inline int mp__guard_acquire(struct mp__guard *guard, struct thread_share
     return code;
 }
 
-/* The word was `word` until we stored 0. */
-static inline void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,
-                                            enum mp__holding_kind kind, const void *object,
-                                            uint32_t word) {
+/* It is ours: nobody but recovery, when we are dead, takes it from us. The holding is looked for
+ * first: what is loaded after the exchange has to wait for it. */
+static inline void mp__guard_release(struct mp__guard *guard, struct thread_shared *self,
+                                     enum mp__holding_kind kind, const void *object) {
+    mp__holding *top = mp__holding_top(self, kind, object);
+    uint32_t word = atomic_exchange_explicit(&guard->word, 0, memory_order_release);
+    assert((word & ~MP__GUARD_WAITERS) == self->index);
     MP__POINT("guard.release.unlocked");
-    if (__builtin_expect((word & MP__GUARD_WAITERS) != 0, 0)) {
-        mp__guard_release_waking(guard, self, kind, object);
+    if (__builtin_expect(!top || (word & MP__GUARD_WAITERS), 0)) {
+        mp__guard_finish_release(guard, self, kind, object, word);
         return;
     }
     MP__POINT("guard.release.freed");
-    mp__unhold(self, kind, object);
-}
-
-/* It is ours: nobody but recovery, when we are dead, takes it from us. */
-static inline void mp__guard_release(struct mp__guard *guard, struct thread_shared *self,
-                                     enum mp__holding_kind kind, const void *object) {
-    uint32_t word = atomic_exchange_explicit(&guard->word, 0, memory_order_release);
-    assert((word & ~MP__GUARD_WAITERS) == self->index);
-    mp__guard_finish_release(guard, self, kind, object, word);
+    mp__holding_erase(self, top);
 }
 
 /* For one that others may take from us. false: it is not ours, nothing was done. */

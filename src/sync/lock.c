@@ -191,8 +191,8 @@ static int release_recursive(struct lock_shared *lock, struct thread_shared *sel
     return 0;
 }
 
-/* Somebody sleeps, it is taken several times, it is another one's, or there is something to join or
- * to refuse first. */
+/* Somebody sleeps, it is taken several times or was not taken last, it is another one's, or there
+ * is something to join or to refuse first. */
 __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
     int code = mp__kind_check(lock, MP__KIND_LOCK, "mp_lock_release", "lock");
     if (code < 0)
@@ -209,10 +209,12 @@ __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
 
 int mp_lock_release(mp_lock *lock) {
     struct thread_shared *self = mp__self_cached;
-    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || depth_of(lock) > 1 ||
-        !mp__guard_give(&lock->guard, self))
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || depth_of(lock) > 1)
         return release_slowly(lock);
-    mp__unhold(self, MP__HOLDING_LOCK, lock);
+    mp__holding *top = mp__holding_top(self, MP__HOLDING_LOCK, lock);
+    if (!top || !mp__guard_give(&lock->guard, self))
+        return release_slowly(lock);
+    mp__holding_erase(self, top); /* it was ours, so nobody else has erased it */
     return 0;
 }
 
