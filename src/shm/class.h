@@ -2,15 +2,15 @@
  * SPDX-License-Identifier: MIT
  *
  * 16, 32, 48, then multiples of 64 (so that a block never shares a cache line): 64 128 192 256 and
- * from there four per doubling: 320 384 448 512, 640 768 896 1024, ... up to 32 KiB. */
+ * from there four per doubling: 320 384 448 512, 640 768 896 1024, ... up to 8 KiB. */
 #ifndef MP__SHM_CLASS_H
 #define MP__SHM_CLASS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP__CLASS_COUNT 35
-#define MP__SMALL_MAX 32768 /* larger blocks are runs of units */
+#define MP__CLASS_COUNT 27
+#define MP__SMALL_MAX 8192 /* larger blocks are runs of units */
 
 /* The class of a size from 1 to MP__SMALL_MAX. */
 static inline uint32_t mp__class_of(size_t size) {

@@ -5,7 +5,7 @@
  * has not published it yet; or published. One store of the tag is the whole hand-over, so that
  * after a death all blocks of the dead member, and no other, are found by walking the tags.
  *
- *     up to 32 KiB    cut from slabs (shm/slab.h), each owned by a thread that takes from it
+ *     up to 8 KiB     cut from slabs (shm/slab.h), each owned by a thread that takes from it
  *                     without a lock; anybody frees without a lock
  *     larger          runs of 4 KiB units (shm/unit.h), under the heap's lock; up to 4 MiB some
  *                     that were freed lately are taken again without it (shm/spare.h). Huge ones go

@@ -23,14 +23,14 @@ static uint32_t least(uint32_t a, uint32_t b) {
 
 static uint32_t fewest_units(uint32_t class) {
     uint32_t size = mp__class_size(class);
-    return units_for(class, size <= 1024 ? 8 : size <= 8192 ? 4 : 2);
+    return units_for(class, size <= 1024 ? 8 : 4);
 }
 
 /* A sixteenth of what the class has, so that few blocks take little and many need few slabs; and
  * not much more than the thread has just used up, so that many idle threads take little too. */
 static uint32_t choose_units(uint32_t class, uint32_t used_up) {
     uint32_t size = mp__class_size(class), fewest = fewest_units(class);
-    uint32_t most = least(2 * used_up, size <= 2048 ? 16 : size <= 8192 ? 64 : 128);
+    uint32_t most = least(2 * used_up, size <= 2048 ? 16 : 64);
     uint32_t share = least(heap()->class_units[class] / 16, most);
     return share < fewest ? fewest : share;
 }

@@ -25,7 +25,7 @@
 #define MP__UNIT_BYTES 4096
 #define MP__UNIT_MAX ((UINT32_C(1) << 28) - 1) /* what a length can say */
 #define MP__BIN_COUNT 128
-#define MP__SPARE_COUNT 16       /* slots, see shm/spare.h */
+#define MP__SPARE_COUNT 64       /* slots, see shm/spare.h */
 #define MP__TAG_PUBLISHED 0xffff /* holder: a shared structure, or the user */
 
 enum mp__unit_kind {

@@ -321,10 +321,10 @@ static void test_message_stays_when_there_is_no_room_to_get_it(void **state) {
     assert_int_equal(mp_queue_qsize(queue), 1);
     while (count > 0)
         mp_message_free(hogs[--count]);
+    mp_queue_free(full);
     MPT_OK(mp_queue_get_message(queue, &got, MP_NOWAIT));
     mp_message_free(got);
     mp_queue_free(queue);
-    mp_queue_free(full);
 }
 
 static void test_empty_queue_takes_less_than_4_kib(void **state) {
