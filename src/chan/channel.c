@@ -17,6 +17,10 @@
 #define FIRST_LOOK (MP__SECOND / 500)
 enum { LEAST_LIMIT_TO_BATCH = 64, MOST_ROUNDS = 7 };
 
+/* A reader lets messages gather for the longer, the more bytes they have, up to these. One of so
+ * many is far enough ahead alone. */
+enum { MOST_TO_GATHER = 4096, LEAST_ALONE = 32768 };
+
 static struct segment_shared *first_segment(struct channel_shared *channel) {
     return (struct segment_shared *)channel->first;
 }
@@ -93,7 +97,13 @@ uint64_t mp__channel_load(const struct channel_shared *channel) {
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     const struct channel_shared *channel; /* with nothing put anywhere since */
     unsigned run;                         /* messages since the last look at the writers' lines */
+    unsigned effort; /* how much longer than small messages they gather: twice as long, ... */
 } stream;
+
+void mp__channel_note_size(uint64_t size) {
+    uint64_t counted = size < MOST_TO_GATHER ? size : size < LEAST_ALONE ? MOST_TO_GATHER : 0;
+    stream.effort = (unsigned)(counted / MP__CHANNEL_NOTED_BYTES);
+}
 
 /* is_held: the holding is written, but the guard was not free. */
 __attribute__((noinline)) static int
@@ -146,16 +156,19 @@ void mp__channel_heed_death(struct mp__guard *guard) {
 
 /* Each look at the writers' lines takes them away from who is about to put the next message, and
  * both wait some hundred ns for it. So a reader that does nothing but get lets some messages
- * gather before it looks, as long as there are several then. */
+ * gather before it looks, as long as there are several then. The lines of the messages themselves
+ * move the faster, the farther apart the two are. */
 static void let_gather(const struct channel_shared *channel) {
     if (stream.channel == channel) {
         struct mp__spin spin = mp__spin_begin(MP__SPIN_GATHER);
+        spin.left *= 1 + (int)stream.effort;
         mp__spin_end(&spin, stream.run > 1);
         while (mp__spin_once(&spin))
             ;
     }
     stream.channel = channel;
     stream.run = 0;
+    stream.effort = 0;
 }
 
 bool mp__channel_look(const struct channel_shared *channel) {

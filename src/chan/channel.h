@@ -110,6 +110,9 @@ static inline bool mp__channel_has_seen(const struct channel_shared *channel) {
 /* Messages, or bytes, between the two sides now. */
 uint64_t mp__channel_load(const struct channel_shared *channel);
 
+/* For who has got a message of that size, when it is not a small one. */
+#define MP__CHANNEL_NOTED_BYTES 256
+void mp__channel_note_size(uint64_t size);
 /* For who is about to get: is there a message? May take a moment. */
 bool mp__channel_look(const struct channel_shared *channel);
 /* Spin as long as that pays: true when a message came. */

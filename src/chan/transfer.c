@@ -60,6 +60,8 @@ int mp__intake_take(struct mp__intake *intake, struct mp__reader *reader) {
     else if (reader->size > 0)
         memcpy(intake->data, reader->payload, reader->size);
     MP__POINT("channel.get.copied");
+    if (reader->size >= MP__CHANNEL_NOTED_BYTES)
+        mp__channel_note_size(reader->size);
     mp__reader_pass(reader);
     mp__reader_commit(reader);
     return 0;
