@@ -147,12 +147,9 @@ static int answer_locked(struct mp__invocation *call, const mp_object *request, 
 }
 
 static void end_locked(struct mp__invocation *call) {
-    if (call->made)
-        mp__referent_unhold(call->server, call->made);
-    if (call->referent)
-        mp__referent_unhold(call->server, call->referent);
+    mp__referent_leave(call->server, &call->made);
+    mp__referent_leave(call->server, &call->referent);
     mp_object_free(call->exception);
-    call->made = call->referent = NULL;
     call->exception = NULL;
 }
 

@@ -63,15 +63,9 @@ struct mp__referent *mp__imap_new(struct mp__invocation *call, mp_pool *pool,
     return &imap->referent;
 }
 
-static void leave_pool(struct mp__server *server, struct imap *imap) {
-    if (imap->pool)
-        mp__referent_unhold(server, imap->pool);
-    imap->pool = NULL;
-}
-
 static void destroy(struct mp__server *server, struct mp__referent *referent) {
     struct imap *imap = (struct imap *)referent;
-    leave_pool(server, imap);
+    mp__referent_leave(server, &imap->pool);
     mp_imap_free(imap->results);
     mp_object_free(imap->items);
     pthread_cond_destroy(&imap->answered);
@@ -90,7 +84,7 @@ static int ask(struct mp__invocation *call, struct imap *imap, mp__time deadline
     imap->is_asked = false;
     (void)pthread_cond_broadcast(&imap->answered);
     if (code == MP_EEND)
-        leave_pool(call->server, imap);
+        mp__referent_leave(call->server, &imap->pool);
     if (code < 0)
         return code;
     mp_object_free(imap->items);

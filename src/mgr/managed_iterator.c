@@ -45,21 +45,15 @@ static struct mp__referent *create(struct mp__invocation *call) {
     return mp__iterator_new(call, mp__list_from(call, iterable));
 }
 
-static void leave_source(struct mp__server *server, struct iterator *iterator) {
-    if (iterator->source)
-        mp__referent_unhold(server, iterator->source);
-    iterator->source = NULL;
-}
-
 static void destroy(struct mp__server *server, struct mp__referent *referent) {
     struct iterator *iterator = (struct iterator *)referent;
-    leave_source(server, iterator);
+    mp__referent_leave(server, &iterator->source);
     mp_object_free(iterator->list);
     free(iterator);
 }
 
 static mp_object *stop(struct mp__invocation *call) {
-    leave_source(call->server, iterator_of(call));
+    mp__referent_leave(call->server, &iterator_of(call)->source);
     return mp__raise_object(call, "builtins", "StopIteration", NULL);
 }
 
@@ -82,7 +76,7 @@ static mp_object *next(struct mp__invocation *call) {
 /* What only generators have; ends it. */
 static mp_object *close_iterator(struct mp__invocation *call) {
     iterator_of(call)->at = SIZE_MAX;
-    leave_source(call->server, iterator_of(call));
+    mp__referent_leave(call->server, &iterator_of(call)->source);
     return mp_none_new();
 }
 

@@ -199,8 +199,7 @@ static struct mp__referent *submit_map(struct mp__invocation *call, enum mp__tas
 
 static mp_object *get_and_end(struct mp__invocation *call, struct mp__referent *referent) {
     mp_object *value = referent ? mp__result_get(call, referent, MP__NEVER) : NULL;
-    if (referent)
-        mp__referent_unhold(call->server, referent);
+    mp__referent_leave(call->server, &referent);
     return value;
 }
 

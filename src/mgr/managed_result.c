@@ -40,15 +40,9 @@ static struct result *result_of(const struct mp__invocation *call) {
     return (struct result *)call->referent;
 }
 
-static void leave_pool(struct mp__server *server, struct result *result) {
-    if (result->pool)
-        mp__referent_unhold(server, result->pool);
-    result->pool = NULL;
-}
-
 static void destroy(struct mp__server *server, struct mp__referent *referent) {
     struct result *result = (struct result *)referent;
-    leave_pool(server, result);
+    mp__referent_leave(server, &result->pool);
     for (size_t i = 0; i < result->count; i++)
         mp_async_result_free(result->parts[i]);
     free(result);
@@ -64,7 +58,7 @@ static int await_all(struct mp__invocation *call, struct result *result, mp__tim
         if (!mp_async_result_ready(result->parts[i]))
             code = mp__call_wait_outside(call, wait_for_part, result->parts[i], deadline);
     if (code == 0)
-        leave_pool(call->server, result);
+        mp__referent_leave(call->server, &result->pool);
     return code;
 }
 

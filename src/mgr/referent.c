@@ -123,6 +123,12 @@ void mp__referent_unhold(struct mp__server *server, struct mp__referent *referen
     check_end(server, referent);
 }
 
+void mp__referent_leave(struct mp__server *server, struct mp__referent **held) {
+    if (*held)
+        mp__referent_unhold(server, *held);
+    *held = NULL;
+}
+
 void mp__referent_ident(const struct mp__referent *referent, char out[MP__IDENT_MAX]) {
     snprintf(out, MP__IDENT_MAX, "%" PRIx64, referent->number);
 }

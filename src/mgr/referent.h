@@ -73,6 +73,8 @@ struct mp__referents {
 void *mp__referent_new(struct mp__server *server, const struct mp__class *class_, size_t size);
 void mp__referent_hold(struct mp__server *server, struct mp__referent *referent);
 void mp__referent_unhold(struct mp__server *server, struct mp__referent *referent);
+/* Unhold what a pointer holds, if anything; then it is NULL. */
+void mp__referent_leave(struct mp__server *server, struct mp__referent **held);
 
 #define MP__IDENT_MAX 17
 void mp__referent_ident(const struct mp__referent *referent, char out[MP__IDENT_MAX]);
