@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 int mp__cpu_count(void); /* online in the machine, at least 1 */
 /* Allowed by affinity and by the cgroup's quota (v1 and v2), at least 1. Reads files. */
@@ -19,6 +20,16 @@ bool mp__cpu_can_pin(void); /* this system can keep a thread on one processor */
 /* Keep the calling thread on one of those that it may use: the `number`-th, counted round. Only a
  * wish: it is not heard when that processor was taken away meanwhile. */
 void mp__cpu_pin(unsigned number);
+
+int mp__cpu_here(void); /* which one we run on right now; -1: not known */
+/* Have a sleeping process of ours wake up on this processor, and stay until it roams. A wake-up on
+ * another one takes ten times as long. false: it wakes up where it will. */
+bool mp__cpu_bring(pid_t pid);
+/* Note where this thread may run, for itself and the children that it forks; run there again. */
+void mp__cpu_remember(void);
+void mp__cpu_roam(void);
+/* Go on on another processor than that, if we run there, within what was remembered. */
+void mp__cpu_leave(int cpu);
 
 static inline void mp__cpu_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -188,3 +188,47 @@ void mp__cpu_pin(unsigned number) {
     (void)sched_setaffinity(0, size, set);
     CPU_FREE(set);
 }
+
+/* ---- on which one right now ---- */
+
+static struct {
+    cpu_set_t *set; /* those that we may use; NULL: not known */
+    size_t size;    /* of set */
+} remembered;
+
+int mp__cpu_here(void) {
+    return sched_getcpu();
+}
+
+bool mp__cpu_bring(pid_t pid) {
+    cpu_set_t set;
+    int cpu = sched_getcpu();
+    if (cpu < 0 || cpu >= CPU_SETSIZE)
+        return false;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return sched_setaffinity(pid, sizeof set, &set) == 0;
+}
+
+/* Who may run anywhere may do so on processors that come later, too. */
+void mp__cpu_remember(void) {
+    CPU_FREE(remembered.set);
+    remembered.set = read_affinity(&remembered.size);
+    if (remembered.set && CPU_COUNT_S(remembered.size, remembered.set) >= mp__cpu_count())
+        memset(remembered.set, 0xff, remembered.size);
+}
+
+void mp__cpu_roam(void) {
+    if (remembered.set)
+        (void)sched_setaffinity(0, remembered.size, remembered.set);
+}
+
+/* The system refuses a set that is empty. */
+void mp__cpu_leave(int cpu) {
+    if (!remembered.set || cpu < 0 || sched_getcpu() != cpu)
+        return;
+    CPU_CLR_S((size_t)cpu, remembered.size, remembered.set);
+    (void)sched_setaffinity(0, remembered.size, remembered.set);
+    CPU_SET_S((size_t)cpu, remembered.size, remembered.set);
+    mp__cpu_roam();
+}

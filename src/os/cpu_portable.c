@@ -27,3 +27,22 @@ int mp__cpu_quota(const char *groups, const char *mounts) {
     (void)groups, (void)mounts;
     return INT_MAX;
 }
+
+int mp__cpu_here(void) {
+    return -1;
+}
+
+bool mp__cpu_bring(pid_t pid) {
+    (void)pid;
+    return false;
+}
+
+void mp__cpu_remember(void) {
+}
+
+void mp__cpu_roam(void) {
+}
+
+void mp__cpu_leave(int cpu) {
+    (void)cpu;
+}

@@ -39,6 +39,9 @@ void mp__memory_expect_write(const void *address, size_t size);
 /* The same where no page exists yet. Only a hint. */
 void mp__memory_populate(void *address, size_t size);
 
+/* That code is about to run: have its page mapped, and the pages next to it. Only a hint. */
+void mp__memory_expect_run(void (*function)(void));
+
 /* Tell the system that this memory of ours, about to be written from end to end, may come in large
  * pages. Only a hint. */
 void mp__memory_prefer_large_pages(void *address, size_t size);

@@ -14,6 +14,9 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -66,6 +69,11 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
 void mp__memory_populate(void *address, size_t size) {
     uintptr_t begin = (uintptr_t)address & ~(uintptr_t)(PAGE - 1);
     madvise((void *)begin, (uintptr_t)address + size - begin, MADV_POPULATE_WRITE);
+}
+
+/* A system call reads what we may not be allowed to. */
+void mp__memory_expect_run(void (*function)(void)) {
+    madvise((void *)((uintptr_t)function & ~(uintptr_t)(PAGE - 1)), PAGE, MADV_POPULATE_READ);
 }
 
 void mp__memory_prefer_large_pages(void *address, size_t size) {

@@ -64,6 +64,10 @@ int mp__memory_commit(int descriptor, uint64_t offset, uint64_t size) {
 }
 
 /* POSIX cannot give pages of a shared memory back: they keep their memory, with zeros in it. */
+void mp__memory_expect_run(void (*function)(void)) {
+    (void)function;
+}
+
 void mp__memory_prefer_large_pages(void *address, size_t size) {
     (void)address;
     (void)size;

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -14,12 +16,15 @@
 #include "os/child.h"
 #include "os/descriptor.h"
 #include "os/lifeline.h"
+#include "os/memory.h"
 #include "os/sentinel.h"
 #include "proc/current.h"
 #include "proc/exit.h"
+#include "proc/section.h"
 #include "shm/arena.h"
 
 #define CODE_NOT_BEGUN 255 /* of a child that never came to its target */
+#define RECORDS_AHEAD 32 /* starts that there may be before a spare's own: some pages of records */
 
 static struct mp__bootstrap mine; /* how this process came up */
 
@@ -120,20 +125,34 @@ static int run_target(void) {
     return code;
 }
 
-/* The first use of a page costs a new process a microsecond or two, of shared memory, too. Reading
- * maps a page's neighbours as well. */
+/* The first use of a page costs a new process a microsecond or two, of shared memory and of code,
+ * too. Reading maps a page's neighbours as well. */
 static void touch(const volatile void *address) {
     (void)*(const volatile char *)address;
 }
 
-void mp__bootstrap_rehearse(uint64_t last_launch) {
+/* Those of the starts that come next, and an object like theirs. */
+static void touch_records(uint64_t last_launch) {
+    const struct launch_shared *records = mp__section()->launches;
+    const struct launch_shared *last = mp__launch_named(last_launch).shared;
+    for (size_t ahead = 0; ahead <= RECORDS_AHEAD; ahead += RECORDS_AHEAD / 2)
+        touch(&records[((size_t)(last - records) + ahead) % MP__LAUNCH_MAX]);
+    const struct process_shared *process = atomic_load(&last->process);
+    if (mp__arena_contains(process, sizeof *process))
+        touch(process);
+}
+
+void mp__bootstrap_rehearse(uint64_t last_launch, bool is_clean) {
     (void)mp__boot_time();
+    touch(mp__arena);
+    mp__memory_expect_run((void (*)(void))memcpy);
     mp__member_rehearse();
-    if (last_launch == 0)
-        return;
-    struct process_shared *last = atomic_load(&mp__launch_named(last_launch).shared->process);
-    if (mp__arena_contains(last, sizeof *last))
-        touch(last);
+    mp__log_inherit(mp__log_legacy()); /* as we did ourselves */
+    mp__exit_rehearse();
+    if (is_clean)
+        (void)mp__exit_flush(true);
+    if (last_launch != 0)
+        touch_records(last_launch);
 }
 
 void mp__bootstrap(const struct mp__bootstrap *how) {
@@ -143,6 +162,8 @@ void mp__bootstrap(const struct mp__bootstrap *how) {
         mp__bootstrap_give_up(code);
     if (!mp__current()->says_when_ready)
         mp__bootstrap_ready();
+    if (mine.is_near)
+        sched_yield();
     MP__POINT("bootstrap.target.begins");
     code = run_target();
     MP__POINT("bootstrap.target.returned");

@@ -17,12 +17,13 @@ struct mp__bootstrap {
     bool is_forked;    /* a copy of the parent: has its descriptors and its functions */
     bool is_clean;     /* no stream has anything in it that its parent left there */
     bool is_rehearsed; /* by mp__bootstrap_rehearse */
+    bool is_near;      /* on the processor of its parent, which lets it run */
 };
 
 /* Long before mp__bootstrap, in a process that only waits for it and was forked by one that came
  * up so itself: do what does not depend on what it will run. `last_launch`: name of an earlier
- * start by the same parent, or 0. */
-void mp__bootstrap_rehearse(uint64_t last_launch);
+ * start by the same parent, or 0; `is_clean` as in mp__bootstrap. */
+void mp__bootstrap_rehearse(uint64_t last_launch, bool is_clean);
 
 /* Become that process: run its target and end. */
 void mp__bootstrap(const struct mp__bootstrap *how) __attribute__((noreturn));

@@ -28,6 +28,8 @@
     (MP__SECOND / 50) /* that we wait for another recovery, which may be stopped */
 #define TERMINATE_GRACE (5 * MP__SECOND) /* of a daemon between SIGTERM and SIGKILL */
 
+#define SHORT_LIFE (MP__SECOND / 2000) /* in which moving elsewhere would not pay */
+
 #define TIDY_SHARE 8 /* children that a start looks at, on average */
 #define BATCH 64     /* children that are ended between two looks for new ones */
 #define ENTRIES 16   /* that need no malloc */
@@ -42,6 +44,8 @@ static struct {
     struct child entries[ENTRIES]; /* here, since malloc's own pages have to be copied again after
                                       each fork */
 } table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static _Atomic bool are_short; /* see mp__children_are_short */
 
 static void lock(void) {
     pthread_mutex_lock(&table.mutex);
@@ -194,8 +198,14 @@ static bool is_given_back(const struct child *child) {
            mp__member_is_alive(child->member);
 }
 
+bool mp__children_are_short(void) {
+    return atomic_exchange(&are_short, false);
+}
+
 /* The code goes in before the phase that says so. */
 static void settle_locked(struct child *child) {
+    if (child->server && mp__now() - child->born < SHORT_LIFE)
+        atomic_store(&are_short, true);
     unlist_locked(child);
     enlist_locked(child, &table.ended); /* found there by leak checkers, too */
     mp__lifeline_close(&child->lifeline);
@@ -235,7 +245,7 @@ static struct mp__launch launch_of(struct child *child) {
 }
 
 /* One that has written its code is gone before a sleeper could wake up. */
-static void spin_for_end(struct child *child) {
+static int spin_for_end(struct child *child) {
     struct mp__launch launch = launch_of(child);
     struct mp__spin spin = mp__spin_begin(MP__SPIN_CHILD);
     bool is_ending = false;
@@ -243,9 +253,11 @@ static void spin_for_end(struct child *child) {
     while (launch.shared && !(is_ending = mp__launch_code(launch, &code)) && mp__spin_yield(&spin))
         continue;
     mp__spin_end(&spin, is_ending);
-    for (int looks = mp__cpu_is_alone() ? 0 : ENDING_LOOKS; is_ending && looks > 0; looks--)
-        if (mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) != 0)
-            return;
+    int ready = 0;
+    for (int looks = mp__cpu_is_alone() ? 0 : ENDING_LOOKS; is_ending && !ready && looks > 0;
+         looks--)
+        ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0);
+    return ready;
 }
 
 void mp__children_await_code(struct child *child, mp__time deadline) {
@@ -258,10 +270,10 @@ void mp__children_await_code(struct child *child, mp__time deadline) {
 
 /* The sentinel first, then, for a child that was killed, the server's word on it. */
 int mp__children_join(struct child *child, mp__time deadline) {
-    if (deadline > 0)
-        spin_for_end(child);
-    for (;;) {
-        int ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, deadline);
+    int ready = deadline > 0 ? spin_for_end(child) : 0;
+    for (;; ready = 0) {
+        if (ready == 0)
+            ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, deadline);
         if (mp__children_collect(child))
             return 0;
         if (ready < 0)

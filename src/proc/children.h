@@ -25,6 +25,8 @@ struct child {
     bool has_code;          /* it has ended, and this is its exit code, which is told only once: */
     int code;               /* valid with has_code, as the next */
     mp__time cpu;           /* ns that it took, if the fork server says so; else 0 */
+    bool is_near;           /* to be run on our processor, which we let it have meanwhile */
+    mp__time born;          /* when it was started */
     bool is_confirmed;      /* its start has been confirmed; before, nobody collects it */
     struct child **list;    /* of the table, that it is in: alive or ended; NULL: none */
     struct child *next;     /* in that list */
@@ -45,6 +47,10 @@ int mp__children_join(struct child *child, mp__time deadline); /* 0 or MP_ETIMED
 /* Its sentinel says that it has ended: let the fork server say with what code, and wait for it. */
 void mp__children_await_code(struct child *child, mp__time deadline);
 int mp__children_signal(struct child *child, int signal);
+
+/* Was the last start of a served child followed by its end, at once? Another such child is best run
+ * here and now. Told only once: those that are started in a row are to run side by side. */
+bool mp__children_are_short(void);
 
 /* Collect the ended, when that is due: a start costs no more for many children. */
 void mp__children_tidy(void);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "os/memory.h"
 #include "os/output.h"
 #include "os/threads.h"
 #include "proc/children.h"
@@ -28,6 +29,11 @@ void mp__exit_run(void) {
     for (unsigned i = before_count; i-- > 0;)
         before[i]();
     mp__children_end();
+}
+
+void mp__exit_rehearse(void) {
+    for (unsigned i = before_count; i-- > 0;)
+        mp__memory_expect_run(before[i]);
 }
 
 static void register_handler(void) {

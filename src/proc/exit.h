@@ -15,6 +15,8 @@ void mp__exit_before(void (*end)(void));
 
 /* Do it now. */
 void mp__exit_run(void);
+/* Long before: bring what that needs into memory. */
+void mp__exit_rehearse(void);
 
 /* Write out what lies in stdout and stderr, but for what another thread is at; with `all` in other
  * streams as well, when this thread is the only one: others may sit in a read for ever, with their

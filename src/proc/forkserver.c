@@ -11,6 +11,7 @@
 
 #include "base/fail.h"
 #include "base/point.h"
+#include "os/cpu.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
 #include "os/unforked.h"
@@ -286,6 +287,8 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
         return code == -ESRCH ? 0 : code;
     atomic_store(&spare->launch, mp__launch_name(child->launch));
     atomic_store(&spare->has_parcel, count > 0);
+    if (child->is_near && mp__cpu_bring(pid))
+        atomic_store(&spare->is_near, true);
     MP__POINT("forkserver.take.written");
     if (!has_server() || !atomic_compare_exchange_strong(&spare->word, &word,
                                                          mp__spare_word(ticket, MP__SPARE_TAKEN))) {
@@ -302,13 +305,28 @@ static int take_spare(struct child *child, unsigned number, const int *list, int
 }
 
 /* Those with a channel last, unless there is something to send. */
-static int try_spares(struct child *child, const int *list, int count) {
+static int try_spares(struct child *child, const int *list, int count, int here) {
     for (unsigned number = count > 0 ? MP__SPARE_CHANNELS : MP__SPARE_MAX; number-- > 0;) {
+        if (child->is_near && atomic_load(&client.record->spares[number].cpu) != here)
+            continue;
         int code = take_spare(child, number, list, count);
         if (code != 0)
             return code;
     }
     return 0;
+}
+
+/* A child that will end at once is best run on this processor, by a spare that has never run on
+ * another: its end has to tell no other one that its memory is gone. */
+static int try_near_spares_first(struct child *child, const int *list, int count) {
+    int here = mp__cpu_here();
+    atomic_store(&client.record->cpu, here);
+    child->is_near = child->is_near && here >= 0;
+    int code = child->is_near ? try_spares(child, list, count, here) : 0;
+    if (code != 0)
+        return code;
+    child->is_near = false;
+    return try_spares(child, list, count, here);
 }
 
 /* None is idle: wait until one is, or the server says why not. What it said before was about what
@@ -335,7 +353,7 @@ static int offer_locked(struct child *child) {
     if (code < 0)
         return code;
     int count = mp__start_descriptors(child, list);
-    code = count < 0 ? count : try_spares(child, list, count);
+    code = count < 0 ? count : try_near_spares_first(child, list, count);
     if (code > 0) {
         poke_for_more(count > 0);
         return code;
@@ -369,6 +387,7 @@ static int hand_over(struct child *child) {
 }
 
 int mp__start_forkserver(struct child *child) {
+    child->is_near = mp__children_are_short();
     pthread_mutex_lock(&client.mutex);
     int code = hand_over(child);
     pthread_mutex_unlock(&client.mutex);

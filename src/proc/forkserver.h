@@ -38,6 +38,8 @@ struct spare_shared {
     _Atomic int32_t pid;         /* of the spare; written before IDLE */
     _Atomic uint64_t launch;     /* mp__launch_name of what to start; written before TAKEN */
     _Atomic uint32_t has_parcel; /* descriptors wait in its channel; written before TAKEN */
+    _Atomic uint32_t is_near; /* it was brought to the client's processor; written before TAKEN */
+    _Atomic int32_t cpu;      /* where it, or one before it, went to sleep: a hint */
 };
 
 struct forkserver_shared {
@@ -47,6 +49,7 @@ struct forkserver_shared {
     _Atomic int32_t refusal; /* -errno of the last fork that failed; 0 since none did */
     _Atomic uint32_t ticket; /* the last one given out */
     _Atomic uint32_t stock;  /* places from the first on that the server fills */
+    _Atomic int32_t cpu;     /* where the client was at its last start: a hint */
     struct spare_shared spares[MP__SPARE_MAX];
 };
 

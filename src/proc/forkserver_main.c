@@ -6,7 +6,8 @@
  *
  * While children start and end at a high rate the server must not get in their way: it forks
  * many at once when the client says that few are left, and an end alone wakes it only after a
- * quiet moment. */
+ * quiet moment. It forks on another processor than the client's, so that the system puts
+ * the spares on that one, if it is idle: there they start and end soonest. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/child.h"
+#include "os/cpu.h"
 #include "os/descriptor.h"
 #include "os/futex.h"
 #include "os/usage.h"
@@ -43,15 +45,16 @@ struct note { /* a child of the server */
 
 static struct {
     struct forkserver_shared *record;
-    const int *ends;    /* control, then channels */
-    size_t end_count;   /* MP__SPARE_CHANNELS + 1 */
-    struct note *notes; /* in no order; malloc'd */
-    size_t count;       /* of notes */
-    size_t capacity;    /* of notes */
-    sigset_t unblocked; /* the mask in which children run, and SIGCHLD comes */
-    pid_t pid;          /* the server's own */
-    mp__time filled;    /* when all places were last filled; 0 never */
-    bool is_clean;      /* what the preload function left in streams is written */
+    const int *ends;      /* control, then channels */
+    size_t end_count;     /* MP__SPARE_CHANNELS + 1 */
+    struct note *notes;   /* in no order; malloc'd */
+    size_t count;         /* of notes */
+    size_t capacity;      /* of notes */
+    sigset_t unblocked;   /* the mask in which children run, and SIGCHLD comes */
+    pid_t pid;            /* the server's own */
+    mp__time filled;      /* when all places were last filled; 0 never */
+    uint64_t last_launch; /* name of a start of late; 0: none yet */
+    bool is_clean;        /* what the preload function left in streams is written */
 } server;
 
 static void ring_bell(void) {
@@ -161,8 +164,13 @@ static void be_spare(unsigned number, uint32_t ticket) {
     (void)sigprocmask(SIG_SETMASK, &server.unblocked, NULL);
     bool is_bound = mp__child_bind(server.pid) == 0;
     close_others(number);
-    mp__bootstrap_rehearse(atomic_load(&spare->launch));
+    mp__cpu_roam();
+    mp__bootstrap_rehearse(server.last_launch, how.is_clean);
+    atomic_store(&spare->cpu, mp__cpu_here());
     await_work(spare, ticket, is_bound);
+    how.is_near = atomic_load(&spare->is_near);
+    if (how.is_near)
+        mp__cpu_roam();
     how.launch = mp__launch_named(atomic_load(&spare->launch));
     if (atomic_load(&spare->has_parcel))
         receive_parcel(&how, number, ticket, list);
@@ -197,7 +205,7 @@ static void learn_launch(struct note *note) {
     uint32_t word = atomic_load(&spare->word);
     if (mp__spare_ticket(word) != note->ticket || mp__spare_state(word) < MP__SPARE_TAKEN)
         return;
-    note->launch = atomic_load(&spare->launch);
+    server.last_launch = note->launch = atomic_load(&spare->launch);
 }
 
 /* Notes what was taken, before any place is used again. Bit n: one is in place n, or on its way
@@ -241,6 +249,7 @@ static int fork_spare(unsigned number, uint32_t ticket) {
 static int refill(unsigned number) {
     struct spare_shared *spare = &server.record->spares[number];
     uint32_t ticket = atomic_fetch_add(&server.record->ticket, 1) + 1;
+    atomic_store(&spare->is_near, false);
     atomic_store(&spare->word, mp__spare_word(ticket, MP__SPARE_EMPTY));
     MP__POINT("forkserver.refill.emptied");
     int code = fork_spare(number, ticket);
@@ -255,6 +264,9 @@ static int refill(unsigned number) {
 static bool refill_all(void) {
     bool is_taken = false;
     unsigned places = find_spares();
+    mp__cpu_remember(); /* for the spares, too */
+    mp__cpu_leave(atomic_load(&server.record->cpu));
+    mp__function_learn();
     for (unsigned number = 0; number < atomic_load(&server.record->stock); number++) {
         enum mp__spare_state state =
             mp__spare_state(atomic_load(&server.record->spares[number].word));

@@ -66,6 +66,7 @@ int mp__start_prepare(struct child *child) {
 
 void mp__start_note(struct child *child, pid_t pid) {
     child->pid = pid;
+    child->born = mp__now();
     atomic_store(&child->process->pid, (int32_t)pid);
     mp__member_born(child->member, pid);
     MP__POINT("start.note.registered");

@@ -301,6 +301,10 @@ void mp__member_rehearse(void) {
     if (mp__registry_open() < 0)
         return;
     (void)atomic_load(&mp__registry->members[1].status);
+    struct mp__robust life;
+    mp__robust_init(&life);
+    mp__robust_mark(&life);
+    mp__robust_unlock(&life);
 }
 
 bool mp__member_give_up(mp__member_ref ref) {

@@ -193,6 +193,19 @@ int mp__function_find(const struct mp__function *function, mp__any_fn *out) {
     return 0;
 }
 
+/* Another build of the same file is for whoever needs it to find out. */
+void mp__function_learn(void) {
+    static uint32_t next; /* the first row not looked up */
+    struct mp__image image;
+    for (; next < ROWS; next++) {
+        const struct image_shared *row = &table()->rows[next];
+        if (atomic_load_explicit(&row->state, memory_order_acquire) != ROW_READY)
+            return;
+        if (mp__image_find(row->path, &image) == 0 && is_row_of(row, &image))
+            atomic_store_explicit(&bases[next], image.base | 1, memory_order_relaxed);
+    }
+}
+
 void mp__function_describe(const struct mp__function *function, char *out, size_t capacity) {
     const char *path = "", *file = "the program";
     if (function->image >= 1 && function->image <= ROWS && mp__arena)

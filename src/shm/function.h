@@ -22,6 +22,9 @@ int mp__function_pack(mp__any_fn function, struct mp__function *out);
 /* Find it here, loading the object if need be. 0; MP_EINVAL with the reason: not there, or another
  * build. */
 int mp__function_find(const struct mp__function *function, mp__any_fn *out);
+/* Look up the objects that have come to the arena's table since the last call, if they are loaded
+ * here: children forked later know where they lie. */
+void mp__function_learn(void);
 /* What to call it in a sentence: its name, or "<file>+0x<offset>" when that is not to be found.
  * Reads the object's file. */
 void mp__function_describe(const struct mp__function *function, char *out, size_t capacity);

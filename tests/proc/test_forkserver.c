@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mp/shared.h"
+#include "os/cpu.h"
 #include "os/sentinel.h"
 #include "proc/process.h"
 #include "proc/section.h"
@@ -395,6 +396,18 @@ static void test_stopped_server_is_killed_in_the_end(void **state) {
     assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
 }
 
+static int count_processors(void *arg, size_t size) {
+    (void)arg, (void)size;
+    return mp__cpu_usable_count();
+}
+
+/* Spares that are brought to our processor are not kept there. */
+static void test_short_children_in_a_row_may_run_on_all_processors(void **state) {
+    (void)state;
+    for (int i = 0; i < 2 * MP__SPARE_FEW; i++)
+        assert_int_equal(mpt_end(start(count_processors, NULL, 0)), mp__cpu_usable_count());
+}
+
 MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_start_fails_when_the_preload_does),
                  MPT_CASE(test_child_was_forked_ahead_of_need), MPT_CASE(test_stock_follows_demand),
@@ -411,4 +424,5 @@ MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_stopped_server_does_not_hold_up_joins),
                  MPT_CASE(test_start_fails_while_the_server_is_stopped_and_its_child_is_killed),
                  MPT_CASE(test_start_works_after_the_server_could_not_fork_ahead),
-                 MPT_CASE(test_stopped_server_is_killed_in_the_end))
+                 MPT_CASE(test_stopped_server_is_killed_in_the_end),
+                 MPT_CASE(test_short_children_in_a_row_may_run_on_all_processors))
