@@ -12,9 +12,10 @@
 #include "reg/recover.h"
 #include "reg/registry.h"
 
-/* A sleep in which we watch nobody. Not before the processor's own tick, as a rule: to set a timer
+/* A sleep in which nobody is watched. Not before the processor's own tick, as a rule: to set a timer
  * that comes earlier costs as much as the sleep. */
 #define GLANCE (MP__SECOND / 250)
+#define MOMENT (MP__SECOND / 1000)             /* too short for watching anybody */
 #define FIRST_SLICE (MP__SECOND / 20)          /* when the kernel tells of every death */
 #define TURN_SLICE (MP__SECOND / 10 * 8)       /* of who looks round for those who rest */
 #define REST_SLICE (MP__SECOND * 10)           /* while others look round */
@@ -294,7 +295,11 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     mp__time slice;               /* for the next sleep */
 } last_sleep;
 
-/* Lives are watched by who expects to sleep for long. */
+/* Then nobody's life is watched but the owner's. */
+static bool expects_short_sleep(mp__time deadline) {
+    return last_sleep.is_brisk || (deadline != MP__NEVER && deadline - mp__now() <= MOMENT);
+}
+
 static int sleep_briefly(struct sleep *sleep, mp__member_ref owner) {
     if (owner != 0 && can_watch())
         watch_life(sleep, owner);
@@ -324,7 +329,8 @@ static int sleep_slice(_Atomic uint32_t *word, uint32_t expected, mp__member_ref
         last_sleep.slice = 0;
     last_sleep.word = word;
     last_sleep.expected = expected;
-    int code = last_sleep.is_brisk ? sleep_briefly(&sleep, owner) : sleep_long(&sleep, owner);
+    int code =
+        expects_short_sleep(deadline) ? sleep_briefly(&sleep, owner) : sleep_long(&sleep, owner);
     return code == -EAGAIN ? 0 : code;
 }
 

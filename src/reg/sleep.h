@@ -1,11 +1,12 @@
 /* Sleeping in a family whose members may die.
  * SPDX-License-Identifier: MIT
  *
- * Who was woken at once the last time expects that again, and sleeps for 4 ms on its word alone.
- * All others watch their neighbours: they sleep on the words of their lives too, of which the
- * kernel wakes one sleeper at a death. That one recovers the dead and tells all who watch, so that
- * each looks again at what it waits for. A newcomer to the family is told to one of them, who
- * watches it if it is a neighbour; the others see it when their slice is over.
+ * Who was woken at once the last time expects that again, and sleeps for 4 ms on its word alone; so
+ * does who has but a millisecond. All others watch their neighbours: they sleep on the words of
+ * their lives too, of which the kernel wakes one sleeper at a death. That one recovers the dead and
+ * tells all who watch, so that each looks again at what it waits for. A newcomer to the family is
+ * told to one of them, who watches it if it is a neighbour; the others see it when their slice is
+ * over.
  *
  * Slices. A wake-up may die with its sender, or with the one who was to pass it on; nobody may
  * sleep who watches the one who dies. So sleepers look by themselves whether all are alive, every
