@@ -12,8 +12,8 @@
 #include "reg/recover.h"
 #include "reg/registry.h"
 
-/* A sleep in which nobody is watched. Not before the processor's own tick, as a rule: to set a timer
- * that comes earlier costs as much as the sleep. */
+/* A sleep in which nobody is watched. Not before the processor's own tick, as a rule: a timer
+ * that is set earlier costs as much as the sleep. */
 #define GLANCE (MP__SECOND / 250)
 #define MOMENT (MP__SECOND / 1000)             /* too short for watching anybody */
 #define FIRST_SLICE (MP__SECOND / 20)          /* when the kernel tells of every death */
