@@ -355,7 +355,7 @@ static void recover_pool(void *object, uint32_t dead_thread) {
             continue;
         struct job_shared *job = ((struct batch_shared *)(uintptr_t)word)->job;
         uint64_t item = atomic_load(&pool->workers[i].item);
-        if (mp__job_has_tasks(job) && item != MP__POOL_NO_ITEM)
+        if (mp__job_has_tasks(job) && item != MP__POOL_NO_ITEM && (item & 1)) /* else another's */
             mp__reply_recover(mp__job_task(job, item >> 1), mp__member_index(pool->owner));
     }
 }
