@@ -112,9 +112,10 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
     return code;
 }
 
-/* Is it an RLock that this thread has? */
+/* Is it an RLock that this thread has? Who holds nothing at all need not look at the word, which
+ * would wait for the release before. */
 static bool is_taken_again(const struct lock_shared *lock, const struct thread_shared *self) {
-    return lock->is_recursive && mp__lock_is_mine(lock, self);
+    return lock->is_recursive && self->holding_count > 0 && mp__lock_is_mine(lock, self);
 }
 
 /* Whatever there is to join, to refuse and to make room for first. */

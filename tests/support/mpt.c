@@ -183,6 +183,16 @@ static struct traces look_round(void) {
                            count_entries("/dev/shm", is_left_name)};
 }
 
+/* Its beginning tells what it is. */
+static void show_block(const void *block, size_t size, void *unused) {
+    const uint64_t *words = block;
+    (void)unused;
+    fprintf(stderr, "  of %zu bytes:", size);
+    for (size_t i = 0; i < 12 && i < size / sizeof *words; i++)
+        fprintf(stderr, " %llx", (unsigned long long)words[i]);
+    fprintf(stderr, "\n");
+}
+
 /* What a case must not leave: children, descriptors, names in /dev/shm, blocks of the arena. The
  * library may keep descriptor and what a fork server needs: at most `kept`. */
 static int check_leftovers(struct traces before) {
@@ -194,6 +204,8 @@ static int check_leftovers(struct traces before) {
     if (mp__arena) {
         struct mp__heap_figures figures;
         mp__heap_figures(&figures);
+        if (figures.blocks > 0)
+            mp__heap_each(show_block, NULL);
         if (figures.blocks > 0)
             failures += fprintf(stderr, "left over: %llu blocks of the arena\n",
                                 (unsigned long long)figures.blocks) > 0;
