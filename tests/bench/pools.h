@@ -8,8 +8,8 @@
 #define POOL_WORKERS 2
 #define POOL_ITEMS_MAX 1000000
 
-/* Squares of items; the answer is nanoseconds for an item. Of two maps, one right after the other,
- * the second one counts: OpenMP makes its threads in the first one. Also for tasks, with chunk 0. */
+/* Squares of items, and tasks with chunk 0: the answer is nanoseconds for one. Of two maps in a row
+ * the second one counts: OpenMP makes its threads in the first. */
 struct bench_work {
     const char *who;                               /* for peer_pool.py */
     double (*measure)(const struct bench_work *w); /* NULL: not installed */
