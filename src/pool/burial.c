@@ -61,9 +61,11 @@ static void fail_item(struct job_shared *job, uint64_t item, int code, const cha
                       code == MP_ETIMEDOUT ? MP__FAILED_TIMEOUT : MP__FAILED_WORKER);
 }
 
+/* Nobody is in them; tickets that somebody has begun meanwhile are left to him. */
 static void fail_range(struct job_shared *job, uint64_t first, uint64_t end, const char *why) {
     for (uint64_t item = first; item < end; item++)
-        fail_item(job, item, MP_EWORKER, why);
+        if (job->shape != MP__JOB_TRAY || mp__ticket_begin(&job->tickets[item], MP__TICKET_SEAT))
+            fail_item(job, item, MP_EWORKER, why);
 }
 
 /* A batch of its own for items that were claimed and not done. Linked to the job before it is
@@ -73,7 +75,8 @@ static void push_leftover(struct death *death, struct batch_shared *from, uint64
     struct job_shared *job = from->job;
     if (first >= end || !mp__job_is_pending(job))
         return;
-    if (job->shape == MP__JOB_TRAY && !mp__ticket_take_back(&job->tickets[first]))
+    uint32_t seat = death->record ? death->record->seat : MP__TICKET_SEAT;
+    if (job->shape == MP__JOB_TRAY && !mp__ticket_take_back(&job->tickets[first], seat))
         return;
     struct batch_shared *batch = mp__heap_zalloc(sizeof *batch);
     if (!batch) {

@@ -135,7 +135,8 @@ static mp__time find_time_limit(struct pool_local *local, uint64_t *batch,
         const struct job_shared *job = ((const struct batch_shared *)(uintptr_t)word)->job;
         bool is_canceled = job->errand.is_canceled;
         if (job->shape == MP__JOB_TRAY && item < job->count)
-            is_canceled = atomic_load(&job->tickets[item].state) == MP__TICKET_ABANDONED;
+            is_canceled =
+                atomic_load(&job->tickets[item].state) == (MP__TICKET_ABANDONED | record->seat);
         limit = is_canceled ? 1 : job->time_limit;
     }
     pthread_mutex_unlock(&local->mutex);

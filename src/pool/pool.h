@@ -84,11 +84,12 @@ enum mp__job_shape {
     MP__JOB_TRAY     /* tickets: tasks of many applies, of any mp_apply_fn */
 };
 enum mp__ticket_state {
-    MP__TICKET_WAITS,     /* nobody has begun it */
-    MP__TICKET_RUNS,      /* whoever makes this of WAITS, once */
-    MP__TICKET_DONE,      /* its task has ended; this and the next are the user's end of it */
-    MP__TICKET_ABANDONED, /* cancelled, but a worker is still in it */
-    MP__TICKET_LEFT       /* cancelled */
+    MP__TICKET_WAITS = 0,      /* nobody has begun it */
+    MP__TICKET_RUNS = 1 << 24, /* | seat: of whoever makes this of WAITS */
+    MP__TICKET_DONE = 2 << 24, /* its task has ended; this and the next: the user's end of it */
+    MP__TICKET_ABANDONED = 3 << 24, /* | seat: cancelled, but that worker is still in it */
+    MP__TICKET_LEFT = 4 << 24,      /* cancelled */
+    MP__TICKET_SEAT = (1 << 24) - 1 /* mask; itself: of nobody */
 };
 
 /* One call of an mp_apply_fn: what goes in, what comes out. An item of a job of tasks. */
@@ -106,7 +107,7 @@ struct task_shared {
  * own. What the user gets; the tray lives until the last one is given back. */
 struct ticket_shared {
     mp__kind_word kind;           /* MP__KIND_TICKET while the user has it */
-    _Atomic uint32_t state;       /* enum mp__ticket_state */
+    _Atomic uint32_t state;       /* enum mp__ticket_state, with a seat */
     struct mp__gate gate;         /* opens when it is DONE or later, and again when LEFT */
     bool is_canceled;             /* by itself, not with the pool */
     struct job_shared *tray;      /* where it lies */
@@ -375,10 +376,18 @@ static inline bool mp__batch_is_dry(const struct batch_shared *batch) {
 
 /* ticket.c: a ticket in the worker's or keeper's hands. */
 
+/* true: it waited, and is that worker's now. */
+static inline bool mp__ticket_begin(struct ticket_shared *ticket, uint32_t seat) {
+    uint32_t waits = MP__TICKET_WAITS;
+    return atomic_compare_exchange_strong(&ticket->state, &waits, MP__TICKET_RUNS | seat);
+}
 /* Its task has ended, or was cancelled and nobody is in it any more: tell who waits. */
 void mp__ticket_end(struct ticket_shared *ticket);
-/* Its worker died before it began: it can be taken again; false: it was cancelled. */
-bool mp__ticket_take_back(struct ticket_shared *ticket);
+/* The worker of that seat died before it began it: it can be taken again; false: another worker
+ * is in it, or it was cancelled. */
+bool mp__ticket_take_back(struct ticket_shared *ticket, uint32_t seat);
+/* Its task is not wanted any more; false: it has ended. */
+bool mp__ticket_abandon(struct ticket_shared *ticket);
 
 static inline struct task_shared *mp__job_task(struct job_shared *job, uint64_t item) {
     return job->shape == MP__JOB_TRAY ? &job->tickets[item].task : &job->tasks[item];

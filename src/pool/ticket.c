@@ -8,6 +8,7 @@
  *       +--------------------+--> LEFT
  *
  * Beginning is one exchange of the state, so that a task is begun once however many were told to.
+ * The state names the seat of who began it: only his own death takes it back.
  */
 #include "base/fail.h"
 #include "base/point.h"
@@ -15,23 +16,37 @@
 #include "pool/local.h"
 #include "shm/heap.h"
 
+static uint32_t kind_of(uint32_t state) {
+    return state & ~(uint32_t)MP__TICKET_SEAT;
+}
+
 void mp__ticket_end(struct ticket_shared *ticket) {
-    uint32_t state = MP__TICKET_RUNS;
-    if (!atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_DONE) &&
-        state == MP__TICKET_ABANDONED)
+    uint32_t state = atomic_load(&ticket->state);
+    bool is_done = kind_of(state) == MP__TICKET_RUNS &&
+                   atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_DONE);
+    if (!is_done && kind_of(state) == MP__TICKET_ABANDONED)
         atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_LEFT);
     MP__POINT("pool.ticket.ended");
     if (mp__gate_has_sleeper_now(&ticket->gate))
         mp__gate_wake(&ticket->gate, MP__WAKE_ALL);
 }
 
-bool mp__ticket_take_back(struct ticket_shared *ticket) {
-    uint32_t state = MP__TICKET_RUNS;
+bool mp__ticket_take_back(struct ticket_shared *ticket, uint32_t seat) {
+    uint32_t state = MP__TICKET_RUNS | seat;
     if (atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_WAITS) ||
         state == MP__TICKET_WAITS)
         return true;
-    mp__ticket_end(ticket);
+    if (state == (MP__TICKET_ABANDONED | seat))
+        mp__ticket_end(ticket);
     return false;
+}
+
+bool mp__ticket_abandon(struct ticket_shared *ticket) {
+    uint32_t state = MP__TICKET_WAITS;
+    return atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_LEFT) ||
+           (kind_of(state) == MP__TICKET_RUNS &&
+            atomic_compare_exchange_strong(&ticket->state, &state,
+                                           MP__TICKET_ABANDONED | (state & MP__TICKET_SEAT)));
 }
 
 bool mp__ticket_has_ended(const struct ticket_shared *ticket) {
@@ -66,13 +81,10 @@ const char *mp__ticket_detail(const struct ticket_shared *ticket) {
 }
 
 static bool cancel_locked(struct pool_local *local, struct ticket_shared *ticket) {
-    uint32_t state = MP__TICKET_WAITS;
     if (mp__ticket_has_ended(ticket))
         return false;
     ticket->is_canceled = true;
-    bool is_ours = atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_LEFT);
-    if (!is_ours && state == MP__TICKET_RUNS)
-        is_ours = atomic_compare_exchange_strong(&ticket->state, &state, MP__TICKET_ABANDONED);
+    bool is_ours = mp__ticket_abandon(ticket);
     ticket->is_canceled = is_ours;
     local->timed_jobs += is_ours;
     return is_ours;
@@ -92,9 +104,9 @@ int mp__ticket_cancel(struct ticket_shared *ticket) {
         return MP_ESTATE;
     mp__gate_notify(&ticket->gate, MP__WAKE_ALL);
     mp__pool_poke(local);
-    while (atomic_load(&ticket->state) == MP__TICKET_ABANDONED) {
+    while (kind_of(atomic_load(&ticket->state)) == MP__TICKET_ABANDONED) {
         uint32_t before = mp__gate_prepare(&ticket->gate);
-        if (atomic_load(&ticket->state) == MP__TICKET_ABANDONED)
+        if (kind_of(atomic_load(&ticket->state)) == MP__TICKET_ABANDONED)
             mp__gate_wait(&ticket->gate, before, MP__NEVER);
     }
     pthread_mutex_lock(&local->mutex);

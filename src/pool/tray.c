@@ -76,9 +76,7 @@ void mp__tray_close(struct pool_local *local) {
 void mp__tray_abandon(struct job_shared *tray) {
     for (uint64_t i = 0; i < tray->count; i++) {
         struct ticket_shared *ticket = &tray->tickets[i];
-        uint32_t waits = MP__TICKET_WAITS, runs = MP__TICKET_RUNS;
-        if (atomic_compare_exchange_strong(&ticket->state, &waits, MP__TICKET_LEFT) ||
-            atomic_compare_exchange_strong(&ticket->state, &runs, MP__TICKET_ABANDONED))
+        if (mp__ticket_abandon(ticket))
             mp__gate_notify(&ticket->gate, MP__WAKE_ALL);
     }
 }

@@ -184,9 +184,8 @@ static bool run_tickets(struct work *work, struct batch_shared *batch, uint64_t 
     do {
         uint64_t item = mp__batch_chunk_first(batch, chunk);
         struct ticket_shared *ticket = &tray->tickets[item];
-        uint32_t waits = MP__TICKET_WAITS;
         mp__any_fn function = NULL;
-        if (!atomic_compare_exchange_strong(&ticket->state, &waits, MP__TICKET_RUNS))
+        if (!mp__ticket_begin(ticket, work->record->seat))
             continue;
         MP__POINT("pool.ticket.begun");
         if (!begin_next(work, tray, item))
