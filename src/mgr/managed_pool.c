@@ -100,9 +100,15 @@ static struct mp__referent *create(struct mp__invocation *call) {
     return made;
 }
 
+/* Ending the workers takes its time; what is left is short, and beside it nobody may free a result
+ * of the pool. */
 static void destroy(struct mp__server *server, struct mp__referent *referent) {
-    (void)server;
-    mp_pool_free(((struct managed_pool *)referent)->pool);
+    mp_pool *pool = ((struct managed_pool *)referent)->pool;
+    mp_pool_terminate(pool);
+    (void)mp_pool_join(pool, MP_FOREVER);
+    mp__server_lock(server);
+    mp_pool_free(pool);
+    mp__server_unlock(server);
     free(referent);
 }
 
