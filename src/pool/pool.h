@@ -38,7 +38,7 @@
 #define MP__POOL_FEW_CHUNKS 64         /* that need no table of their own */
 #define MP__POOL_INLINE_REPLY 64       /* bytes of an answer that need no block of their own */
 #define MP__POOL_INLINE_ARGUMENT 40    /* bytes of an argument, likewise */
-#define MP__POOL_TRAY_TICKETS 64       /* tasks of a tray */
+#define MP__POOL_TRAY_TICKETS 38       /* tasks of a tray: it fills a block of 8 KiB */
 #define MP__POOL_COLUMNS_MAX 64        /* arguments of a function of a starmap */
 #define MP__POOL_DETAIL_BYTES 192      /* of a sentence */
 #define MP__POOL_NO_ITEM UINT64_MAX    /* nothing is claimed that the record could tell */
