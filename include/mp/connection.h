@@ -34,8 +34,8 @@
  *     in a send               its message is there, whole, or not there
  *     in a receive            the message it was taking is gone, or still there, whole
  *     as an end's last one    the other end receives what was sent, then MP_EEOF; it sends: -EPIPE
- *     in any of them          the others go on within a second; on Linux as a rule within a
- *                             millisecond, elsewhere 0.1 s
+ *     in any of them          the others go on within a second (10 s at worst, when several die at
+ *                             once); on Linux as a rule within a millisecond, elsewhere 0.1 s
  *     in mp_connection_free   its end is freed for it, with the second one the pipe
  *     stopped (SIGSTOP) in    who wants to do the same on that end waits for it, but no longer than
  *       a send or a receive   its time limit

@@ -28,7 +28,8 @@
  *     mp_async_result_*                            any thread of that process; free: once, last
  *     mp_pool_join                                 any thread but the callbacks' (MP_ESTATE);
  *                                                  join, terminate: not in a task of its threads
- *     mp_pool_free                                 one thread, when no other uses the pool
+ *     mp_pool_free                                 one thread, when no other uses the pool or a
+ *                                                  result of it; results may be freed later
  *     mp_reply_*                                   the task, in its worker, until it returns
  *     callbacks, progress                          are called by one thread of the pool
  *     all of it in another process (a fork)        MP_EFOREIGN; free does nothing there

@@ -24,8 +24,9 @@
  *     a process dies             what it does to the others
  *     in a put                   its message is there, whole, or not there
  *     in a get                   the message it was taking is gone, or still there, whole
- *     in any of them             the others go on, with no error, within a second; on Linux as a
- *                                rule within a millisecond, elsewhere 0.1 s
+ *     in any of them             the others go on, with no error, within a second (10 s at worst,
+ *                                when several die at once); on Linux as a rule within a
+ *                                millisecond, elsewhere 0.1 s
  *     owning a mp_message        the message is freed
  *     before it calls task_done  that task stays unfinished: mp_queue_join goes on waiting; with
  *                                redeliver the message goes to somebody else

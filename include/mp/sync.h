@@ -31,7 +31,8 @@
  *     release, notify, reset    finished or not begun
  *     giving back what another  somebody else does it. Stopped (SIGSTOP) in the middle of it:
  *       dead one had            whoever wants that waits, but no longer than its time limit
- * Who waits goes on within a second, on Linux as a rule within a millisecond, elsewhere 0.1 s.
+ * Who waits goes on within a second (10 s at worst, when several die at once), on Linux as a rule
+ * within a millisecond, elsewhere 0.1 s.
  *
  * MP_EINVAL (NULL, a freed or wrong object, a NaN timeout) and -ENOMEM (no room in the arena, or in
  * the family for this thread) may come from any function, see mp/base.h; they are listed where

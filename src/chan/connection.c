@@ -154,6 +154,13 @@ static int send_locked(const struct call *call, const struct mp__outgoing *messa
     return 0;
 }
 
+static int refuse_side(const struct call *call, int code, const char *what) {
+    if (code != MP_ETIMEDOUT)
+        return code;
+    return mp__fail(code, "%s: another process or thread that %s here is stopped", call->name,
+                    what);
+}
+
 static int send_item(const struct call *call, const struct mp__outgoing *message, int fd) {
     struct channel_shared *out = call->connection->out;
     if (is_peer_gone(call))
@@ -161,7 +168,7 @@ static int send_item(const struct call *call, const struct mp__outgoing *message
     for (unsigned round = 0;; round++) {
         int code = mp__channel_lock_tail(out, call->self, call->deadline);
         if (code < 0)
-            return code;
+            return refuse_side(call, code, "sends");
         code = send_locked(call, message, fd);
         mp__channel_unlock_tail(out, call->self);
         if (code == 0)
@@ -292,7 +299,7 @@ static int receive_item(const struct call *call, take_fn take, void *arg) {
             return code;
         code = mp__channel_lock_head(in, call->self, call->deadline);
         if (code < 0)
-            return code;
+            return refuse_side(call, code, "receives");
         struct mp__reader reader;
         mp__reader_begin(&reader, in);
         bool is_there = mp__reader_look(&reader);

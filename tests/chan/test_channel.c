@@ -10,6 +10,7 @@
 #include "chan/channel.h"
 #include "chan/record.h"
 #include "chan/queue.h"
+#include "mp/connection.h"
 #include "os/clock.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
@@ -176,6 +177,50 @@ static void test_stopped_getter_is_not_dead(void **state) {
     run_stopped("channel.get.load_intended", false);
 }
 
+struct stopped_end {
+    mp_connection *sender, *receiver;
+    const char *point; /* where the process stops */
+    bool is_sender;
+};
+
+static void stop_in_pipe(void *arg) {
+    struct stopped_end *stopped = arg;
+    char byte;
+    mpt_stop_at(stopped->point, 1);
+    if (stopped->is_sender)
+        MPT_OK(mp_connection_send_bytes(stopped->sender, "b", 1, MP_FOREVER));
+    else
+        MPT_OK(mp_connection_recv_bytes_into(stopped->receiver, &byte, 1, NULL, MP_FOREVER));
+}
+
+/* Who waits in vain for one side of a pipe is told why, not of an earlier failure. */
+static void run_stopped_end(const char *point, bool is_sender) {
+    struct stopped_end stopped = {.point = point, .is_sender = is_sender};
+    MPT_OK(mp_pipe_new(&stopped.receiver, &stopped.sender, NULL, false));
+    MPT_OK(mp_connection_send_bytes(stopped.sender, "a", 1, 1));
+    pid_t pid = mpt_fork(stop_in_pipe, &stopped);
+    int status;
+    char byte;
+    MPT_CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+    if (is_sender)
+        MPT_CODE(mp_connection_send_bytes(stopped.sender, "c", 1, 0.05), MP_ETIMEDOUT);
+    else
+        MPT_CODE(mp_connection_recv_bytes_into(stopped.receiver, &byte, 1, NULL, 0.05),
+                 MP_ETIMEDOUT);
+    MPT_CHECK(strstr(mp_error_detail(),
+                     is_sender ? "that sends here is stopped" : "that receives here is stopped"));
+    kill(pid, SIGCONT);
+    MPT_CHECK(mpt_join(pid) == 0);
+    mp_connection_free(stopped.sender);
+    mp_connection_free(stopped.receiver);
+}
+
+static void test_stopped_end_of_a_pipe_is_told(void **state) {
+    (void)state;
+    run_stopped_end("channel.put.intended", true);
+    run_stopped_end("channel.get.load_intended", false);
+}
+
 /* clang-format off */
 MPT_MAIN(MPT_CASE(test_records_fit_any_end_of_a_segment),
          MPT_CASE(test_two_segments_serve_a_stream),
@@ -183,4 +228,5 @@ MPT_MAIN(MPT_CASE(test_records_fit_any_end_of_a_segment),
          MPT_CASE(test_load_counts_messages_or_bytes),
          MPT_CASE(test_check_finds_what_is_wrong),
          MPT_CASE(test_stopped_putter_is_not_dead),
+         MPT_CASE(test_stopped_end_of_a_pipe_is_told),
          MPT_CASE(test_stopped_getter_is_not_dead))
