@@ -309,9 +309,9 @@ void mp__job_fail_item(struct job_shared *job, uint64_t item, int code,
         atomic_store_explicit(&job->codes[item], code, memory_order_relaxed);
     uint64_t mine = failure_word(item, code, origin);
     uint64_t lowest = atomic_load(&job->failure);
-    atomic_fetch_add_explicit(&job->failed_count, 1, memory_order_relaxed);
     while (mine < lowest && !atomic_compare_exchange_weak(&job->failure, &lowest, mine))
         ;
+    atomic_fetch_add(&job->failed_count, 1);
 }
 
 /* Its thread record, 0: none any more. After a death that one may have become a stranger's. */

@@ -40,8 +40,11 @@ void mp__job_explain(struct job_shared *job, const char *format, ...) {
     job->errand.detail = strdup(sentence);
 }
 
-/* Deaths were explained by the keeper, tasks by themselves. */
+/* Deaths were explained by the keeper, tasks by themselves. The count comes first: whoever failed
+ * an item raised it last, so that what the keeper wrote is here, though another process ended the
+ * job. */
 static void explain(struct job_shared *job) {
+    atomic_load(&job->failed_count);
     uint64_t failure = atomic_load(&job->failure);
     if (failure == MP__POOL_NO_FAILURE || (failure & 3) != MP__FAILED_TASK)
         return;
