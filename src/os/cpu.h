@@ -28,6 +28,9 @@ bool mp__cpu_bring(pid_t pid);
 /* Note where this thread may run, for itself and the children that it forks; run there again. */
 void mp__cpu_remember(void);
 void mp__cpu_roam(void);
+/* Go on on that processor, if it is among what was remembered, as if we had never been on another
+ * one: the end of a process that has run on two has to interrupt the other. Where we are then. */
+int mp__cpu_settle(int cpu);
 /* Go on on another processor than that, if we run there, within what was remembered. */
 void mp__cpu_leave(int cpu);
 

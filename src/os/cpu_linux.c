@@ -5,9 +5,13 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define TABLE_SPAN ((size_t)1 << 21) /* bytes of addresses that one page table is for */
 
 /* Those that the calling thread may use; to be freed by CPU_FREE. The kernel refuses sets smaller
  * than its own. */
@@ -221,6 +225,36 @@ void mp__cpu_remember(void) {
 void mp__cpu_roam(void) {
     if (remembered.set)
         (void)sched_setaffinity(0, remembered.size, remembered.set);
+}
+
+/* A processor counts as one that knows a process's memory until page tables of it go, and it is
+ * interrupted for that: the first time it lets go of the memory, if it idles, the second time it is
+ * struck off. */
+static void be_forgotten_elsewhere(void) {
+    for (int i = 0; i < 2; i++) {
+        char *map = mmap(NULL, 2 * TABLE_SPAN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (map == MAP_FAILED)
+            return;
+        (void)madvise(map, 2 * TABLE_SPAN, MADV_NOHUGEPAGE);
+        uintptr_t own = ((uintptr_t)map + TABLE_SPAN) & ~(uintptr_t)(TABLE_SPAN - 1);
+        (void)*(volatile char *)own; /* in a table that nothing else needs */
+        munmap(map, 2 * TABLE_SPAN);
+    }
+}
+
+int mp__cpu_settle(int cpu) {
+    cpu_set_t set;
+    int here = sched_getcpu();
+    if (!remembered.set || cpu < 0 || cpu >= CPU_SETSIZE || here == cpu ||
+        !CPU_ISSET_S((size_t)cpu, remembered.size, remembered.set))
+        return here;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) < 0)
+        return here;
+    be_forgotten_elsewhere();
+    mp__cpu_roam();
+    return cpu;
 }
 
 /* The system refuses a set that is empty. */

@@ -43,6 +43,11 @@ void mp__cpu_remember(void) {
 void mp__cpu_roam(void) {
 }
 
+int mp__cpu_settle(int cpu) {
+    (void)cpu;
+    return -1;
+}
+
 void mp__cpu_leave(int cpu) {
     (void)cpu;
 }

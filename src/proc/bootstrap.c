@@ -24,7 +24,6 @@
 #include "shm/arena.h"
 
 #define CODE_NOT_BEGUN 255 /* of a child that never came to its target */
-#define RECORDS_AHEAD 32 /* starts that there may be before a spare's own: some pages of records */
 
 static struct mp__bootstrap mine; /* how this process came up */
 
@@ -135,8 +134,8 @@ static void touch(const volatile void *address) {
 static void touch_records(uint64_t last_launch) {
     const struct launch_shared *records = mp__section()->launches;
     const struct launch_shared *last = mp__launch_named(last_launch).shared;
-    for (size_t ahead = 0; ahead <= RECORDS_AHEAD; ahead += RECORDS_AHEAD / 2)
-        touch(&records[((size_t)(last - records) + ahead) % MP__LAUNCH_MAX]);
+    touch(last);
+    touch(&records[((size_t)(last - records) + MP__LAUNCH_AHEAD) % MP__LAUNCH_MAX]);
     const struct process_shared *process = atomic_load(&last->process);
     if (mp__arena_contains(process, sizeof *process))
         touch(process);

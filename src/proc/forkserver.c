@@ -316,15 +316,19 @@ static int try_spares(struct child *child, const int *list, int count, int here)
     return 0;
 }
 
-/* A child that will end at once is best run on this processor, by a spare that has never run on
- * another: its end has to tell no other one that its memory is gone. */
+/* A child that will end at once is best run on this processor, by a spare that is not known on
+ * another: its end has to tell no other one that its memory is gone. When we have come here since,
+ * the others shall, too. */
 static int try_near_spares_first(struct child *child, const int *list, int count) {
     int here = mp__cpu_here();
-    atomic_store(&client.record->cpu, here);
+    bool has_moved = atomic_exchange(&client.record->cpu, here) != here;
+    atomic_store(&client.record->target, mp__function_word(&child->process->function));
     child->is_near = child->is_near && here >= 0;
     int code = child->is_near ? try_spares(child, list, count, here) : 0;
     if (code != 0)
         return code;
+    if (child->is_near && has_moved)
+        poke_server();
     child->is_near = false;
     return try_spares(child, list, count, here);
 }

@@ -50,6 +50,7 @@ struct forkserver_shared {
     _Atomic uint32_t ticket; /* the last one given out */
     _Atomic uint32_t stock;  /* places from the first on that the server fills */
     _Atomic int32_t cpu;     /* where the client was at its last start: a hint */
+    _Atomic uint64_t target; /* image << 48 | offset of what it last started: a hint */
     struct spare_shared spares[MP__SPARE_MAX];
 };
 

@@ -7,7 +7,8 @@
  * While children start and end at a high rate the server must not get in their way: it forks
  * many at once when the client says that few are left, and an end alone wakes it only after a
  * quiet moment. It forks on another processor than the client's, so that the system puts
- * the spares on that one, if it is idle: there they start and end soonest. */
+ * the spares on that one, if it is idle: there they start and end soonest. Those that came to sleep
+ * elsewhere it wakes, in a quiet moment, and they go there. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,9 +29,10 @@
 #include "proc/exit.h"
 #include "proc/forkserver.h"
 
-#define QUIET_MILLISECONDS 10    /* after which children that have ended wake the server */
-#define SERIES (MP__SECOND / 10) /* most of the stock used up in less: it is too small */
-#define SHRINK_SECONDS 1         /* of quiet, after which half of the stock is too much */
+#define QUIET_MILLISECONDS 10        /* after which children that have ended wake the server */
+#define SERIES (MP__SECOND / 10)     /* most of the stock used up in less: it is too small */
+#define MOVE_PAUSE (MP__SECOND / 50) /* least time between moves after a client that goes on */
+#define SHRINK_SECONDS 1             /* of quiet, after which half of the stock is too much */
 #define TAKEN_MILLISECONDS \
     1 /* between looks at a spare that has been taken and has not left its place */
 #define ORPHAN_SLICE \
@@ -53,6 +55,8 @@ static struct {
     sigset_t unblocked;   /* the mask in which children run, and SIGCHLD comes */
     pid_t pid;            /* the server's own */
     mp__time filled;      /* when all places were last filled; 0 never */
+    int32_t cpu;          /* of the client, when its spares last went after it */
+    mp__time moved;       /* when that was */
     uint64_t last_launch; /* name of a start of late; 0: none yet */
     bool is_clean;        /* what the preload function left in streams is written */
 } server;
@@ -140,14 +144,19 @@ static void receive_parcel(struct mp__bootstrap *how, unsigned number, uint32_t 
     how->descriptor_count = count - first;
 }
 
-/* Sleep until the client gives us something; leave when the place is another's. */
+/* Sleep until the client gives us something; leave when the place is another's. When woken for
+ * nothing, go where the client is. */
 static void await_work(struct spare_shared *spare, uint32_t ticket, bool is_bound) {
     uint32_t word;
+    int cpu = mp__cpu_here();
     while ((word = atomic_load(&spare->word)) == mp__spare_word(ticket, MP__SPARE_EMPTY) ||
            word == mp__spare_word(ticket, MP__SPARE_IDLE)) {
         if (!is_bound && getppid() != server.pid)
             _exit(0);
+        atomic_store(&spare->cpu, cpu);
         (void)mp__futex_wait(&spare->word, word, is_bound ? MP__NEVER : mp__now() + ORPHAN_SLICE);
+        if (atomic_load(&spare->word) == mp__spare_word(ticket, MP__SPARE_IDLE))
+            cpu = mp__cpu_settle(atomic_load(&server.record->cpu));
     }
     if (word != mp__spare_word(ticket, MP__SPARE_TAKEN))
         _exit(0);
@@ -166,7 +175,7 @@ static void be_spare(unsigned number, uint32_t ticket) {
     close_others(number);
     mp__cpu_roam();
     mp__bootstrap_rehearse(server.last_launch, how.is_clean);
-    atomic_store(&spare->cpu, mp__cpu_here());
+    mp__function_expect(atomic_load(&server.record->target));
     await_work(spare, ticket, is_bound);
     how.is_near = atomic_load(&spare->is_near);
     if (how.is_near)
@@ -260,6 +269,23 @@ static int refill(unsigned number) {
     return code;
 }
 
+/* Those that sleep elsewhere go where the client is. They take its processor for that, which is for
+ * quiet times; or for the first start there of a series. */
+static void move_spares(void) {
+    server.cpu = atomic_load(&server.record->cpu);
+    server.moved = mp__now();
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++) {
+        struct spare_shared *spare = &server.record->spares[number];
+        if (mp__spare_state(atomic_load(&spare->word)) == MP__SPARE_IDLE &&
+            atomic_load(&spare->cpu) != server.cpu)
+            mp__futex_wake(&spare->word, MP__WAKE_ALL);
+    }
+}
+
+static bool has_client_moved(void) {
+    return atomic_load(&server.record->cpu) != server.cpu && mp__now() - server.moved > MOVE_PAUSE;
+}
+
 /* true: some place is TAKEN and not yet LEFT, look again soon. */
 static bool refill_all(void) {
     bool is_taken = false;
@@ -267,6 +293,8 @@ static bool refill_all(void) {
     mp__cpu_remember(); /* for the spares, too */
     mp__cpu_leave(atomic_load(&server.record->cpu));
     mp__function_learn();
+    if (server.last_launch != 0)
+        mp__launch_expect_next(mp__launch_named(server.last_launch));
     for (unsigned number = 0; number < atomic_load(&server.record->stock); number++) {
         enum mp__spare_state state =
             mp__spare_state(atomic_load(&server.record->spares[number].word));
@@ -388,6 +416,8 @@ static void serve(void) {
     enum event event = CLIENT_CALLS;
     bool is_taken = false, is_quiet = false;
     while (event != CLIENT_IS_GONE) {
+        if (event == CLIENT_CALLS && has_client_moved())
+            move_spares();
         if (event == CLIENT_CALLS)
             grow_stock();
         if (event == NOTHING && is_quiet)
@@ -398,6 +428,8 @@ static void serve(void) {
             server.filled = mp__now();
         }
         is_quiet = event == NOTHING && !is_taken;
+        if (is_quiet)
+            move_spares();
         event = await_event(is_quiet, is_taken ? TAKEN_MILLISECONDS : QUIET_MILLISECONDS);
     }
 }

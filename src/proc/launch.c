@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/futex.h"
+#include "os/memory.h"
 #include "proc/section.h"
 
 #define USE_SHIFT 17
@@ -99,6 +100,12 @@ struct mp__launch mp__launch_named(uint64_t name) {
     struct launch_shared *record =
         (struct launch_shared *)((char *)mp__arena + mp__launch_name_offset(name));
     return (struct mp__launch){record, mp__launch_name_use(name)};
+}
+
+void mp__launch_expect_next(struct mp__launch last) {
+    size_t left = (size_t)(mp__section()->launches + MP__LAUNCH_MAX - last.shared);
+    size_t count = left < 2 * MP__LAUNCH_AHEAD ? left : 2 * MP__LAUNCH_AHEAD;
+    mp__memory_populate(last.shared, count * sizeof *last.shared);
 }
 
 void mp__launch_end(struct mp__launch launch, int code) {

@@ -18,6 +18,9 @@
 
 #define MP__LAUNCH_DETAIL 196 /* bytes of the sentence, its 0 included */
 
+/* Starts that there may well be between that of one spare and that of one forked meanwhile. */
+#define MP__LAUNCH_AHEAD 128
+
 struct process_shared;
 
 /* FAILING: the child is writing down why; it may die over that. */
@@ -59,6 +62,9 @@ static inline uint64_t mp__launch_name_offset(uint64_t name) {
 static inline uint32_t mp__launch_name_use(uint64_t name) {
     return (uint32_t)(name & 0xffff);
 }
+
+/* The records that come next will be written: bring them into the arena. */
+void mp__launch_expect_next(struct mp__launch last);
 
 /* Write the exit code down, unless that was done: by the child before its end; by whoever reaps
  * it, which somebody may await, with the processor time that it took (0: not known). */

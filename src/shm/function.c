@@ -12,10 +12,12 @@
 #include "base/fail.h"
 #include "base/point.h"
 #include "os/image.h"
+#include "os/memory.h"
 #include "shm/arena.h"
 
 #define ROWS 256
-#define KNOWN 64 /* packed functions that this process remembers */
+#define OFFSET_BITS 48 /* of a function's offset in one word */
+#define KNOWN 64       /* packed functions that this process remembers */
 
 enum row_state { ROW_FREE, ROW_CLAIMED, ROW_READY };
 
@@ -191,6 +193,20 @@ int mp__function_find(const struct mp__function *function, mp__any_fn *out) {
     }
     *out = (mp__any_fn)((base & ~(uintptr_t)1) + function->offset);
     return 0;
+}
+
+uint64_t mp__function_word(const struct mp__function *function) {
+    return (uint64_t)function->image << OFFSET_BITS | function->offset;
+}
+
+void mp__function_expect(uint64_t word) {
+    uint32_t image = (uint32_t)(word >> OFFSET_BITS);
+    if (image == 0 || image > ROWS)
+        return;
+    uintptr_t base = atomic_load_explicit(&bases[image - 1], memory_order_relaxed);
+    uintptr_t address = (base & ~(uintptr_t)1) + (word & ((UINT64_C(1) << OFFSET_BITS) - 1));
+    if (base != 0)
+        mp__memory_expect_run((void (*)(void))address);
 }
 
 /* Another build of the same file is for whoever needs it to find out. */

@@ -22,6 +22,10 @@ int mp__function_pack(mp__any_fn function, struct mp__function *out);
 /* Find it here, loading the object if need be. 0; MP_EINVAL with the reason: not there, or another
  * build. */
 int mp__function_find(const struct mp__function *function, mp__any_fn *out);
+/* As one word, and back; for hints: what does not fit is not told. */
+uint64_t mp__function_word(const struct mp__function *function);
+/* It is about to run: have its code mapped, if its object has been found here. */
+void mp__function_expect(uint64_t word);
 /* Look up the objects that have come to the arena's table since the last call, if they are loaded
  * here: children forked later know where they lie. */
 void mp__function_learn(void);

@@ -51,6 +51,22 @@ static void test_pinned_to_processors_in_turn(void **state) {
     assert_true(mp__cpu_is_alone() == is_alone);
 }
 
+static void test_settled_on_processors_in_turn(void **state) {
+    (void)state;
+    if (!mp__cpu_can_pin())
+        skip();
+    cpu_set_t all, now;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    mp__cpu_remember();
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        int there = mp__cpu_settle(cpu);
+        assert_true(CPU_ISSET(cpu, &all) ? there == cpu : CPU_ISSET(there, &all));
+        assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+        assert_true(CPU_EQUAL(&now, &all));
+    }
+    assert_true(CPU_ISSET(mp__cpu_settle(-1), &all));
+}
+
 static char tree[64]; /* a folder that stands for the system's files */
 
 static const char *path_of(const char *name) {
@@ -157,4 +173,5 @@ MPT_MAIN(MPT_CASE(test_quota_of_version_2_is_the_least_up_to_the_mount),
          MPT_CASE(test_files_that_are_not_there_tell_of_no_quota),
          MPT_CASE(test_pinned_to_processors_in_turn),
          MPT_CASE(test_some_of_the_processors_are_usable),
+         MPT_CASE(test_settled_on_processors_in_turn),
          MPT_CASE(test_affinity_to_one_processor_is_alone))

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -408,6 +409,36 @@ static void test_short_children_in_a_row_may_run_on_all_processors(void **state)
         assert_int_equal(mpt_end(start(count_processors, NULL, 0)), mp__cpu_usable_count());
 }
 
+static bool is_spare_asleep(unsigned number) {
+    return mpt_is_asleep((pid_t)atomic_load(&find_server()->spares[number].pid));
+}
+
+static bool is_spare_at(unsigned number, int cpu) {
+    return atomic_load(&find_server()->spares[number].cpu) == cpu;
+}
+
+static void expect_spares_to_move(int cpu) {
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
+        MPT_UNTIL(is_idle(number) && is_spare_asleep(number));
+    atomic_store(&find_server()->cpu, cpu);
+    mp__forkserver_call();
+    for (unsigned number = 0; number < MP__SPARE_FEW; number++)
+        MPT_UNTIL(is_spare_at(number, cpu));
+}
+
+static void test_spares_go_where_their_client_is(void **state) {
+    (void)state;
+    cpu_set_t all;
+    if (!mp__cpu_can_pin())
+        skip();
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(mpt_end(start(mpt_do_nothing, NULL, 0)), 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            expect_spares_to_move(cpu);
+    assert_int_equal(mpt_end(start(count_processors, NULL, 0)), mp__cpu_usable_count());
+}
+
 MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_start_fails_when_the_preload_does),
                  MPT_CASE(test_child_was_forked_ahead_of_need), MPT_CASE(test_stock_follows_demand),
@@ -425,4 +456,5 @@ MPT_PROCESS_MAIN(MPT_CASE(test_preload_runs_once_before_all_children),
                  MPT_CASE(test_start_fails_while_the_server_is_stopped_and_its_child_is_killed),
                  MPT_CASE(test_start_works_after_the_server_could_not_fork_ahead),
                  MPT_CASE(test_stopped_server_is_killed_in_the_end),
-                 MPT_CASE(test_short_children_in_a_row_may_run_on_all_processors))
+                 MPT_CASE(test_short_children_in_a_row_may_run_on_all_processors),
+                 MPT_CASE(test_spares_go_where_their_client_is))
