@@ -43,7 +43,9 @@ static _Atomic uint32_t kept_next; /* the place that the next one tries first */
 /* A word at a time: who reads meanwhile may see a mixture of two names, but never runs past it. */
 void mp__log_set_name(const char *name) {
     uint64_t words[NAME_WORDS] = {0};
-    memcpy(words, name, strnlen(name, NAME_BYTES - 1));
+    char *text = (char *)words;
+    for (size_t i = 0; i < NAME_BYTES - 1 && name[i]; i++)
+        text[i] = name[i];
     for (unsigned i = 0; i < NAME_WORDS; i++)
         atomic_store_explicit(&name_words[i], words[i], memory_order_relaxed);
 }

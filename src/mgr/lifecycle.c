@@ -234,11 +234,8 @@ static void shut_all_down(void) {
     }
 }
 
-__attribute__((constructor)) static void register_end(void) {
-    mp__exit_before(shut_all_down);
-}
-
 static void list_manager(struct mp_manager *manager) {
+    mp__exit_before(shut_all_down);
     pthread_mutex_lock(&started_mutex);
     manager->next = started_managers;
     started_managers = manager;

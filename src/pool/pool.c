@@ -222,7 +222,10 @@ static int make_local(struct pool_local **out, uint32_t count, mp_context *conte
     return code;
 }
 
+static void end_at_exit(void);
+
 static void list_pool(struct pool_local *local) {
+    mp__exit_before(end_at_exit);
     lock_pools();
     local->next = pools.first;
     pools.first = local;
@@ -447,7 +450,6 @@ static void end_at_exit(void) {
 }
 
 /* A forked child looks at the list at its end, too. */
-__attribute__((constructor)) static void guard_fork_and_exit(void) {
+__attribute__((constructor)) static void guard_fork(void) {
     pthread_atfork(lock_pools, unlock_pools, unlock_pools);
-    mp__exit_before(end_at_exit);
 }

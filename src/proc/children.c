@@ -186,7 +186,9 @@ static bool find_served_code(struct child *child, int *code) {
 }
 
 static bool find_code(struct child *child) {
-    if (!child->has_code && mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0)
+    if (!child->is_over)
+        child->is_over = mp__descriptor_poll(child->sentinel.fd, POLLIN, 0) > 0;
+    if (child->is_over && !child->has_code)
         child->has_code = child->server ? find_served_code(child, &child->code)
                                         : find_own_code(child, &child->code);
     return child->has_code;
@@ -226,11 +228,16 @@ static bool collect_locked(struct child *child) {
     return true;
 }
 
-bool mp__children_collect(struct child *child) {
+static bool collect(struct child *child, bool is_over) {
     lock();
+    child->is_over |= is_over;
     bool has_ended = collect_locked(child);
     unlock();
     return has_ended;
+}
+
+bool mp__children_collect(struct child *child) {
+    return collect(child, false);
 }
 
 static mp__time earlier(mp__time a, mp__time b) {
@@ -274,7 +281,7 @@ int mp__children_join(struct child *child, mp__time deadline) {
     for (;; ready = 0) {
         if (ready == 0)
             ready = mp__descriptor_poll(child->sentinel.fd, POLLIN, deadline);
-        if (mp__children_collect(child))
+        if (collect(child, ready > 0))
             return 0;
         if (ready < 0)
             return mp__fail(ready, "mp_process_join: waiting for process %d", (int)child->pid);

@@ -22,6 +22,7 @@ struct child {
     struct mp__sentinel sentinel;   /* open until the object is closed */
     struct mp__lifeline lifeline;   /* of a daemon, until it has ended; else -1 */
     unsigned server;        /* serial of the fork server that made it; 0: it is our own child */
+    bool is_over;           /* its sentinel was seen to be readable */
     bool has_code;          /* it has ended, and this is its exit code, which is told only once: */
     int code;               /* valid with has_code, as the next */
     mp__time cpu;           /* ns that it took, if the fork server says so; else 0 */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,24 +17,30 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 enum { BEFORE_MAX = 4 };
-static void (*before[BEFORE_MAX])(void); /* set before main */
-static unsigned before_count;
+typedef void (*end_fn)(void);
+static _Atomic(end_fn) before[BEFORE_MAX]; /* from the first on; NULL: none yet */
 
 void mp__exit_before(void (*end)(void)) {
-    assert(before_count < BEFORE_MAX);
-    before[before_count++] = end;
+    for (unsigned i = 0; i < BEFORE_MAX; i++) {
+        end_fn there = NULL;
+        if (atomic_compare_exchange_strong(&before[i], &there, end) || there == end)
+            return;
+    }
+    assert(!"room for all later layers");
 }
 
 void mp__exit_run(void) {
     mp__log(MP_LOG_INFO, "process shutting down");
-    for (unsigned i = before_count; i-- > 0;)
-        before[i]();
+    end_fn end;
+    for (unsigned i = 0; i < BEFORE_MAX && (end = atomic_load(&before[i])); i++)
+        end();
     mp__children_end();
 }
 
 void mp__exit_rehearse(void) {
-    for (unsigned i = before_count; i-- > 0;)
-        mp__memory_expect_run(before[i]);
+    end_fn end;
+    for (unsigned i = 0; i < BEFORE_MAX && (end = atomic_load(&before[i])); i++)
+        mp__memory_expect_run(end);
 }
 
 static void register_handler(void) {

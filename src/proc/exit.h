@@ -9,8 +9,9 @@
  * that ends in order does the same without exit(), see bootstrap.c. */
 void mp__exit_watch(void);
 
-/* For a constructor of a later layer: have its function called before that, however this process
- * ends in order; several may, in no certain order. */
+/* For a later layer, once it has something to end: have its function called before that, however
+ * this process, or one forked by it, ends in order. Several may, in no certain order; the same one
+ * again is nothing new. */
 void mp__exit_before(void (*end)(void));
 
 /* Do it now. */

@@ -19,8 +19,9 @@ static _Atomic uint64_t *label_at(mp__member_ref member) {
 void mp__label_set(mp__member_ref member, const char *name, bool is_daemon) {
     _Atomic uint64_t *label = label_at(member);
     uint64_t words[WORDS] = {0};
-    size_t length = strnlen(name, MP__LABEL_BYTES - 1);
-    memcpy(words, name, length);
+    char *text = (char *)words;
+    for (size_t i = 0; i < MP__LABEL_BYTES - 1 && name[i]; i++)
+        text[i] = name[i];
     atomic_store(&label[0], 0);
     for (unsigned i = 0; i < WORDS; i++)
         atomic_store(&label[i + 1], words[i]);
