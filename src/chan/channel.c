@@ -122,7 +122,7 @@ lock_slowly(struct channel_shared *channel, struct mp__guard *guard, struct thre
 static int lock_side(struct channel_shared *channel, struct mp__guard *guard,
                      struct thread_shared *self, enum mp__holding_kind kind, mp__time deadline) {
     bool is_held = mp__hold_quick(self, kind, channel);
-    if (is_held && mp__guard_take(guard, self))
+    if (is_held && mp__guard_take(guard, self->index))
         return 0;
     return lock_slowly(channel, guard, self, kind, deadline, is_held);
 }

@@ -393,6 +393,8 @@ static void free_own_slot(mp__member_ref self) {
  */
 void mp__member_leave(void) {
     mp__member_ref self = atomic_load(&here.self);
+    if (mp__self_cached)
+        mp__kept_end(mp__self_cached);
     if (self == 0 || !pthread_equal(here.life_thread, pthread_self()) || needs_recovery(self))
         return;
     if (!mp__thread_has_joined()) {

@@ -83,16 +83,20 @@ static int check_free_record(struct thread_shared *record, uint32_t index) {
     return 0;
 }
 
-static int check_entries(struct thread_shared *record, uint32_t index) {
-    for (uint32_t i = 0; i < MP__HOLDINGS_INLINE; i++) {
-        uint64_t entry = atomic_load(&record->holdings[i]);
-        void *object = mp__holding_object(entry);
-        if (entry != 0 && (mp__holding_kind_of(entry) >= MP__HOLDING_KIND_COUNT ||
-                           !mp__arena_contains(object, 1)))
-            return mp__fail(MP_ESTATE, "thread record %u, holding %u: kind %u, object %p", index, i,
-                            mp__holding_kind_of(entry), object);
-    }
+static int check_entry(uint64_t entry, uint32_t index) {
+    void *object = mp__holding_object(entry);
+    if (entry != 0 &&
+        (mp__holding_kind_of(entry) >= MP__HOLDING_KIND_COUNT || !mp__arena_contains(object, 1)))
+        return mp__fail(MP_ESTATE, "thread record %u holds something of kind %u, object %p", index,
+                        mp__holding_kind_of(entry), object);
     return 0;
+}
+
+static int check_entries(struct thread_shared *record, uint32_t index) {
+    int code = check_entry(atomic_load(&record->kept), index);
+    for (uint32_t i = 0; i < MP__HOLDINGS_INLINE && code == 0; i++)
+        code = check_entry(atomic_load(&record->holdings[i]), index);
+    return code;
 }
 
 static int check_record(uint32_t index) {

@@ -13,6 +13,7 @@
 #include "shm/heap.h"
 
 _Thread_local struct thread_shared *mp__self_cached __attribute__((tls_model("initial-exec")));
+_Thread_local struct mp__kept mp__kept __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t key_mutex = PTHREAD_MUTEX_INITIALIZER; /* one makes the key */
 static pthread_key_t key;    /* its destructor runs at a thread's end */
@@ -49,6 +50,13 @@ void mp__thread_free(struct thread_shared *record) {
     atomic_store(&record->member, 0);
 }
 
+void mp__kept_end(struct thread_shared *self) {
+    if (mp__kept.held && (atomic_load(mp__kept.word) & (MP__THREAD_MAX - 1)) == self->index)
+        return;
+    atomic_store(&self->kept, 0);
+    mp__kept = (struct mp__kept){0};
+}
+
 /* What it still holds stays on record until the process dies: a lock may be released by another
  * thread later. */
 static void end_thread(void *value) {
@@ -56,6 +64,7 @@ static void end_thread(void *value) {
     if (record != mp__self_cached) /* left by mp__member_leave */
         return;
     mp__self_cached = NULL;
+    mp__kept_end(record);
     bool is_empty = mp__holdings_are_empty(record);
     if (is_empty)
         mp__holdings_drop_chunks(record);
@@ -79,6 +88,7 @@ static int make_key(void) {
 
 void mp__thread_forked(void) {
     mp__self_cached = NULL;
+    mp__kept = (struct mp__kept){0};
     atomic_store(&has_joined, false);
     key_mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     if (has_key)

@@ -31,23 +31,27 @@ static bool is_given_up(struct mp__guard *guard) {
 
 /* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT; MP_EDEADLK. */
 static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self, uint32_t word,
-                            mp__time deadline) {
+                            mp__time deadline, struct mp__mode *mode) {
     uint32_t marked = word | MP__GUARD_WAITERS;
-    if (word != marked &&
-        !atomic_compare_exchange_strong_explicit(&guard->word, &word, marked, memory_order_relaxed,
-                                                 memory_order_relaxed))
+    bool is_safe = !mode || mp__mode_turn(mode);
+    if (word != marked && !atomic_compare_exchange_strong(&guard->word, &word, marked))
+        return 0;
+    if (mode && mp__mode_is_quick(mp__mode_look(mode)))
         return 0;
     MP__POINT("guard.acquire.announced");
     if (mp__deadlock_find(self) == MP_EDEADLK)
         return MP_EDEADLK;
-    int code = mp__sleep(&guard->word, marked, marked & MP__GUARD_OWNER, deadline);
+    mp__time least = is_safe ? MP__NEVER : mp__now() + MP__SECOND / 1000;
+    int code = mp__sleep(&guard->word, marked, marked & MP__GUARD_OWNER,
+                         deadline < least ? deadline : least);
     MP__POINT("guard.acquire.woken");
-    return code;
+    return code == MP_ETIMEDOUT && least < deadline ? 0 : code;
 }
 
 /* Whoever has slept leaves the waiters bit set behind it, also when it takes the lock or gives up:
  * it cannot know whether it was the last, and the wake-up it got may have been the only one. */
-static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
+static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
+                           struct mp__mode *mode) {
     uint32_t keep = 0;
     for (;;) {
         uint32_t word = deadline > 0 ? spin_while_held(guard) : atomic_load(&guard->word);
@@ -59,7 +63,8 @@ static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, 
             MP__POINT("guard.acquire.taken");
             return word & MP__GUARD_DEAD ? MP_EOWNERDEAD : 0;
         }
-        int code = deadline > 0 ? sleep_while_held(guard, self, word, deadline) : MP_ETIMEDOUT;
+        int code =
+            deadline > 0 ? sleep_while_held(guard, self, word, deadline, mode) : MP_ETIMEDOUT;
         if (code == 0)
             keep = MP__GUARD_WAITERS;
         else if (code == MP_EDEADLK || is_given_up(guard))
@@ -69,20 +74,21 @@ static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, 
 
 /* A wait that ends by itself is part of no deadlock. */
 static int wait_marked(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
-                       uint64_t marks) {
+                       struct mp__mode *mode, uint64_t marks) {
     marks = deadline == MP__NEVER ? MP__BLOCKED_GUARD | marks : 0;
     uint64_t before = mp__blocked_begin(self, guard, marks);
-    int code = wait_until_mine(guard, self, deadline);
+    int code = wait_until_mine(guard, self, deadline, mode);
     mp__blocked_end(self, before);
     return code;
 }
 
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
-    return wait_marked(guard, self, deadline, 0);
+    return wait_marked(guard, self, deadline, NULL, 0);
 }
 
-int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline) {
-    return wait_marked(guard, self, deadline, MP__BLOCKED_TELLS);
+int mp__guard_wait_for_lock(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
+                            struct mp__mode *mode, bool tells) {
+    return wait_marked(guard, self, deadline, mode, tells ? MP__BLOCKED_TELLS : 0);
 }
 
 void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,

@@ -26,6 +26,7 @@
 #include "base/point.h"
 #include "os/clock.h"
 #include "reg/holding.h"
+#include "sync/mode.h"
 
 #define MP__GUARD_WAITERS UINT32_C(0x80000000)
 #define MP__GUARD_DEAD UINT32_C(0x40000000)
@@ -40,19 +41,20 @@ static inline uint32_t mp__guard_owner(const struct mp__guard *guard) {
 }
 
 /* The slow halves. wait: the holding is written; 0, MP_EOWNERDEAD, MP_ETIMEDOUT (the holding is
- * still there). wait_telling: also MP_EDEADLK as MP_ETIMEDOUT, with its detail (sync/deadlock.h).
- * finish_release: the word was `word` until 0 was stored: wake one if somebody sleeps, erase the
- * holding. */
+ * still there). wait_for_lock: for one that may be released by a store (sync/mode.h); `tells`: also
+ * MP_EDEADLK as MP_ETIMEDOUT, with its detail (sync/deadlock.h). finish_release: the word was
+ * `word` until 0 was stored: wake one if somebody sleeps, erase the holding. */
 int mp__guard_wait(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
-int mp__guard_wait_telling(struct mp__guard *guard, struct thread_shared *self, mp__time deadline);
+int mp__guard_wait_for_lock(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
+                            struct mp__mode *mode, bool tells);
 void mp__guard_finish_release(struct mp__guard *guard, struct thread_shared *self,
                               enum mp__holding_kind kind, const void *object, uint32_t word);
 
 /* Take it if it is free and nobody died in it. The holding is written. */
-static inline bool mp__guard_take(struct mp__guard *guard, struct thread_shared *self) {
+static inline bool mp__guard_take(struct mp__guard *guard, uint32_t thread) {
     MP__POINT("guard.acquire.held");
     uint32_t free_word = 0;
-    if (!atomic_compare_exchange_strong_explicit(&guard->word, &free_word, self->index,
+    if (!atomic_compare_exchange_strong_explicit(&guard->word, &free_word, thread,
                                                  memory_order_acquire, memory_order_relaxed))
         return false;
     MP__POINT("guard.acquire.taken");
@@ -60,8 +62,8 @@ static inline bool mp__guard_take(struct mp__guard *guard, struct thread_shared 
 }
 
 /* Give it back if it is ours and nobody sleeps. The holding is still there. */
-static inline bool mp__guard_give(struct mp__guard *guard, struct thread_shared *self) {
-    uint32_t mine = self->index;
+static inline bool mp__guard_give(struct mp__guard *guard, uint32_t thread) {
+    uint32_t mine = thread;
     if (!atomic_compare_exchange_strong_explicit(&guard->word, &mine, 0, memory_order_release,
                                                  memory_order_relaxed))
         return false;
@@ -76,7 +78,7 @@ static inline int mp__guard_try(struct mp__guard *guard, struct thread_shared *s
                                 enum mp__holding_kind kind, const void *object) {
     if (!mp__hold(self, kind, object))
         return -ENOMEM;
-    return mp__guard_take(guard, self) ? 0 : MP_ETIMEDOUT;
+    return mp__guard_take(guard, self->index) ? 0 : MP_ETIMEDOUT;
 }
 
 /* `kind`, `object`: what recovery is told when we die holding it. 0; MP_EOWNERDEAD: acquired, the

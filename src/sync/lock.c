@@ -1,5 +1,12 @@
 /* Lock and RLock: a guard, and for RLock how deep its owner is in it.
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ *
+ * The quick way. A locked instruction waits for every store before it, and a load of the word it
+ * changed for the instruction. So a thread that takes the same lock again and again keeps it on
+ * record (mp__kept) when it gives it back: then to take it is one compare-and-swap, to give it back
+ * one store, and neither writes or reads anything else that is shared. What it has taken so it may
+ * give back in any other way, and is as safe from its death as by a holding. All other locks, and
+ * those that somebody sleeps for, go the way of all guards. */
 #include "sync/lock.h"
 
 #include <errno.h>
@@ -9,9 +16,12 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/point.h"
+#include "os/barrier.h"
 #include "os/futex.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
+
+#define MISSES 16 /* of locks that were not the kept one, until the next one is kept instead */
 
 void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     lock->is_recursive = is_recursive;
@@ -19,6 +29,7 @@ void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     memset(lock->name, 0, sizeof lock->name);
     atomic_init(&lock->depth, 0);
     atomic_init(&lock->guard.word, 0);
+    mp__mode_init(&lock->mode);
     atomic_store_explicit(&lock->kind, MP__KIND_LOCK, memory_order_release);
 }
 
@@ -95,8 +106,8 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
     mp__time deadline;
     int code = mp__deadline(&deadline, timeout);
     if (code == 0)
-        code = lock->detects_deadlock ? mp__guard_wait_telling(&lock->guard, self, deadline)
-                                      : mp__guard_wait(&lock->guard, self, deadline);
+        code = mp__guard_wait_for_lock(&lock->guard, self, deadline, &lock->mode,
+                                       lock->detects_deadlock);
     if (code < 0 && code != MP_EOWNERDEAD) {
         mp__unhold(self, MP__HOLDING_LOCK, lock);
         return code == MP_ETIMEDOUT
@@ -112,10 +123,32 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
     return code;
 }
 
-/* Is it an RLock that this thread has? Who holds nothing at all need not look at the word, which
- * would wait for the release before. */
+/* From now on it is not held by the quick way; perhaps in another one, by us or by anyone. */
+static void forget_held(const struct lock_shared *lock) {
+    if (mp__kept.held == lock)
+        mp__kept.held = NULL;
+}
+
+/* Begin to keep it on record, unless the kept one is ours now. */
+static void keep(struct lock_shared *lock, struct thread_shared *self) {
+    if ((mp__kept.held && mp__lock_is_mine(mp__kept.held, self)) || !mp__barrier_join())
+        return;
+    atomic_store_explicit(&self->kept, mp__holding_make(MP__HOLDING_LOCK, lock),
+                          memory_order_release);
+    MP__POINT("lock.keep.written");
+    mp__kept = (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = self->index};
+}
+
+/* Now and then, so that the one that is taken most is kept most. */
+static void perhaps_keep(struct lock_shared *lock, struct thread_shared *self) {
+    static _Thread_local unsigned count;
+    if (++count % MISSES == 0 && mp__kept.lock != lock)
+        keep(lock, self);
+}
+
+/* Is it an RLock that this thread has? */
 static bool is_taken_again(const struct lock_shared *lock, const struct thread_shared *self) {
-    return lock->is_recursive && self->holding_count > 0 && mp__lock_is_mine(lock, self);
+    return lock->is_recursive && mp__lock_is_mine(lock, self);
 }
 
 /* Whatever there is to join, to refuse and to make room for first. */
@@ -130,6 +163,8 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
         return mp__fail(MP_EINVAL, "mp_lock_acquire: the timeout is not a number");
     if (is_taken_again(lock, self))
         return go_deeper(lock);
+    forget_held(lock);
+    perhaps_keep(lock, self);
     code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
     if (code == MP_ETIMEDOUT)
         return wait_for_lock(lock, self, timeout);
@@ -138,15 +173,17 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
     return code;
 }
 
-/* A locked instruction waits for all stores before it, also for those that save registers. So this
- * is the way of those who find the lock free, and nothing else; it ends in the other ones. */
+/* It was one, in the arena, when we began to keep it. */
+static bool is_lock_still(const struct lock_shared *lock) {
+    return atomic_load_explicit(&lock->kind, memory_order_relaxed) == MP__KIND_LOCK;
+}
+
 int mp_lock_acquire(mp_lock *lock, double timeout) {
-    struct thread_shared *self = mp__self_cached;
-    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || isnan(timeout) ||
-        is_taken_again(lock, self) || !mp__hold_quick(self, MP__HOLDING_LOCK, lock))
+    if (mp__kept.lock != lock || !lock || !is_lock_still(lock) || isnan(timeout) ||
+        !mp__guard_take(&lock->guard, mp__kept.index))
         return acquire_slowly(lock, timeout);
-    if (!mp__guard_take(&lock->guard, self))
-        return wait_for_lock(lock, self, timeout);
+    mp__kept.mode = mp__mode_look(&lock->mode);
+    mp__kept.held = lock;
     begin_depth(lock);
     return 0;
 }
@@ -165,6 +202,7 @@ static int take_over(struct lock_shared *lock, struct thread_shared *self) {
             mp__unhold(self, MP__HOLDING_LOCK, lock);
             return mp__fail(MP_EINVAL, "mp_lock_release: the lock is not held by anyone");
         }
+        mp__mode_turn(&lock->mode); /* what its owner believes about it is true no more */
     } while (!atomic_compare_exchange_weak_explicit(&lock->guard.word, &word,
                                                     (word & ~MP__GUARD_OWNER) | self->index,
                                                     memory_order_acquire, memory_order_relaxed));
@@ -184,16 +222,27 @@ static int release_of_other(struct lock_shared *lock, struct thread_shared *self
                     "mp_lock_release: another thread released the lock at the same time");
 }
 
-static int release_recursive(struct lock_shared *lock, struct thread_shared *self) {
-    if (!mp__lock_is_mine(lock, self))
-        return mp__fail(MP_EOWNER, "mp_lock_release: this thread does not hold the RLock");
-    if (!leave_once(lock))
-        mp__guard_release(&lock->guard, self, MP__HOLDING_LOCK, lock);
+/* It was given back by a store, and its mode has changed meanwhile: perhaps the store wiped out the
+ * mark of somebody who sleeps. */
+__attribute__((noinline)) static int wake_one(struct lock_shared *lock) {
+    mp__futex_wake(&lock->guard.word, 1);
     return 0;
 }
 
-/* Somebody sleeps, it is taken several times or was not taken last, it is another one's, or there
- * is something to join or to refuse first. */
+/* Taken by the quick way, but perhaps somebody sleeps, or it is not ours any more. */
+static bool release_checked(struct lock_shared *lock, struct thread_shared *self) {
+    if (mp__kept.held != lock)
+        return false;
+    mp__kept.held = NULL;
+    if (!mp__lock_is_mine(lock, self))
+        return false;
+    mp__mode_calm(&lock->mode,
+                  atomic_load_explicit(&lock->guard.word, memory_order_relaxed) == self->index);
+    return mp__guard_give(&lock->guard, self->index);
+}
+
+/* Somebody sleeps, it is taken several times or was not taken by the quick way, it is another
+ * one's, or there is something to join or to refuse first. */
 __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
     int code = mp__kind_check(lock, MP__KIND_LOCK, "mp_lock_release", "lock");
     if (code < 0)
@@ -201,22 +250,24 @@ __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
     struct thread_shared *self = mp__self();
     if (!self)
         return -ENOMEM;
-    if (lock->is_recursive)
-        return release_recursive(lock, self);
-    if (mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
+    if (lock->is_recursive && !mp__lock_is_mine(lock, self))
+        return mp__fail(MP_EOWNER, "mp_lock_release: this thread does not hold the RLock");
+    if (leave_once(lock) || release_checked(lock, self) ||
+        mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
         return 0;
     return release_of_other(lock, self);
 }
 
 int mp_lock_release(mp_lock *lock) {
-    struct thread_shared *self = mp__self_cached;
-    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || depth_of(lock) > 1)
+    uint32_t mode = mp__kept.mode;
+    if (mp__kept.held != lock || !lock || !is_lock_still(lock) || depth_of(lock) > 1 ||
+        !mp__mode_is_quick(mode) || mp__mode_look(&lock->mode) != mode)
         return release_slowly(lock);
-    mp__holding *top = mp__holding_top(self, MP__HOLDING_LOCK, lock);
-    if (!top || !mp__guard_give(&lock->guard, self))
-        return release_slowly(lock);
-    mp__holding_erase(self, top); /* it was ours, so nobody else has erased it */
-    return 0;
+    mp__kept.held = NULL;
+    atomic_store_explicit(&lock->guard.word, 0, memory_order_release);
+    MP__POINT("lock.release.stored");
+    atomic_signal_fence(memory_order_seq_cst);
+    return __builtin_expect(mp__mode_look(&lock->mode) == mode, 1) ? 0 : wake_one(lock);
 }
 
 bool mp_lock_locked(const mp_lock *lock) {
@@ -227,11 +278,13 @@ bool mp_lock_locked(const mp_lock *lock) {
 void mp_lock_free(mp_lock *lock) {
     if (!lock || mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock") < 0 || !mp__self())
         return;
+    forget_held(lock);
     mp__object_free(lock);
 }
 
 uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
     uint32_t depth = depth_of(lock);
+    forget_held(lock);
     mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock);
     return depth;
 }
@@ -248,6 +301,7 @@ void mp__lock_release_dead(struct lock_shared *lock) {
     assert(mp__lock_is_mine(lock, self));
     if (leave_once(lock))
         return;
+    forget_held(lock);
     mp__guard_recover(&lock->guard, self->index, true);
     mp__unhold(self, MP__HOLDING_LOCK, lock);
 }

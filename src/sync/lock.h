@@ -10,6 +10,7 @@
 
 #include "sync/guard.h"
 #include "sync/kind.h"
+#include "sync/mode.h"
 
 #define MP__LOCK_NAME_BYTES 54 /* of a name, its 0 included; the rest is left out */
 
@@ -19,6 +20,7 @@ struct lock_shared {
     bool detects_deadlock;               /* who waits in a cycle gets MP_EDEADLK */
     char name[MP__LOCK_NAME_BYTES];      /* for messages; "" none */
     _Alignas(64) struct mp__guard guard; /* who holds it; a line of its own */
+    struct mp__mode mode;                /* how it is given back */
     _Atomic uint32_t depth; /* RLock: how often its owner has taken it, who alone writes it; left
                                behind when it is released. Lock: 0 */
 };

@@ -37,7 +37,7 @@ int mp__waiter_sleep(struct thread_shared *self, const struct mp__guard *guard, 
 int mp__waiter_sleep_slice(struct thread_shared *self, const struct mp__guard *guard,
                            mp__time deadline);
 bool mp__waiter_waits(const struct thread_shared *self); /* neither notified nor given up */
-bool mp__waiter_give_up(struct thread_shared *self); /* false: it was notified after all */
+bool mp__waiter_give_up(struct thread_shared *self);     /* false: it was notified after all */
 
 /* The living waiters with the lowest tickets that are not below `floor`, at most `most` of them, in
  * order: how many. One pass over all records. */

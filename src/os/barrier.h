@@ -1,0 +1,16 @@
+/* A fence that one thread passes for all others: those who pass often have none, who needs it pays.
+ * SPDX-License-Identifier: MIT */
+#ifndef MP__OS_BARRIER_H
+#define MP__OS_BARRIER_H
+
+#include <stdbool.h>
+
+/* From now on the threads of this process are among "all others". Costs a system call the first
+ * time, and 10 ms in a process that has several threads already. false: the system cannot. */
+bool mp__barrier_join(void);
+
+/* Each thread of each process that has joined passes a full fence between begin and return of this
+ * call, wherever it is in its program. false: the system cannot. */
+bool mp__barrier_everywhere(void);
+
+#endif
