@@ -8,6 +8,7 @@
 /* From now on the threads of this process are among "all others". Costs a system call the first
  * time, and 10 ms in a process that has several threads already. false: the system cannot. */
 bool mp__barrier_join(void);
+void mp__barrier_join_early(void); /* if there is but one thread yet */
 
 /* Each thread of each process that has joined passes a full fence between begin and return of this
  * call, wherever it is in its program. false: the system cannot. */

@@ -4,6 +4,9 @@
 
 #include <linux/membarrier.h>
 #include <stdatomic.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +18,13 @@ bool mp__barrier_join(void) {
             &answer,
             syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0 ? 1 : 2);
     return atomic_load_explicit(&answer, memory_order_relaxed) == 1;
+}
+
+void mp__barrier_join_early(void) {
+#if __has_include(<sys/single_threaded.h>)
+    if (__libc_single_threaded)
+        mp__barrier_join();
+#endif
 }
 
 bool mp__barrier_everywhere(void) {

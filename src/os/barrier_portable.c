@@ -6,6 +6,9 @@ bool mp__barrier_join(void) {
     return false;
 }
 
+void mp__barrier_join_early(void) {
+}
+
 bool mp__barrier_everywhere(void) {
     return false;
 }

@@ -1,7 +1,7 @@
 /* A thread's list of what it has taken, and giving it back for the dead.
  * SPDX-License-Identifier: MIT
  *
- *     record:  holdings[0 .. 38]   more ----> chunk 1: entries 165..290 ----> chunk 0: 39..164
+ *     record:  holdings[0 .. 35]   more ----> chunk 1: entries 162..287 ----> chunk 0: 36..161
  *
  * A stack with holes: others may erase any entry, only the thread itself adds. Chunks stay "held"
  * by the member in the heap's books: when it dies, the heap frees them without our help, after we
@@ -150,7 +150,7 @@ static bool is_empty(const mp__holding *entries, uint32_t count) {
 
 /* Looks at everything, since the count is the thread's own and may be behind at its death. */
 bool mp__holdings_are_empty(struct thread_shared *record) {
-    if (!is_empty(&record->kept, 1) || !is_empty(record->holdings, MP__HOLDINGS_INLINE))
+    if (!is_empty(record->kept, MP__KEPT) || !is_empty(record->holdings, MP__HOLDINGS_INLINE))
         return false;
     for (struct holdings_chunk_shared *chunk = atomic_load(&record->more); chunk;
          chunk = chunk->older)
@@ -179,7 +179,7 @@ void mp__holdings_recover(struct thread_shared *record, uint32_t thread) {
          chunk = chunk->older)
         give_back(chunk->entries, CHUNK_ENTRIES, thread);
     give_back(record->holdings, MP__HOLDINGS_INLINE, thread);
-    give_back(&record->kept, 1, thread);
+    give_back(record->kept, MP__KEPT, thread);
     atomic_store(&record->more, NULL); /* the blocks are the member's: the heap frees them */
     MP__POINT("recover.holding.unlinked");
 }

@@ -13,6 +13,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/point.h"
+#include "os/barrier.h"
 #include "os/child.h"
 #include "reg/recover.h"
 #include "reg/registry.h"
@@ -182,6 +183,7 @@ static void begin_life(struct member_shared *slot) {
 /* STARTING -> RUNNING, for the child itself. Until the life mutex is held the kernel answers for
  * us. */
 static int enter_slot(mp__member_ref ref) {
+    mp__barrier_join_early();
     struct member_shared *slot = mp__member_at(mp__member_index(ref));
     register_pid(ref, getpid());
     uint64_t status, next;

@@ -93,7 +93,9 @@ static int check_entry(uint64_t entry, uint32_t index) {
 }
 
 static int check_entries(struct thread_shared *record, uint32_t index) {
-    int code = check_entry(atomic_load(&record->kept), index);
+    int code = 0;
+    for (uint32_t i = 0; i < MP__KEPT && code == 0; i++)
+        code = check_entry(atomic_load(&record->kept[i]), index);
     for (uint32_t i = 0; i < MP__HOLDINGS_INLINE && code == 0; i++)
         code = check_entry(atomic_load(&record->holdings[i]), index);
     return code;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -13,7 +14,7 @@
 #include "shm/heap.h"
 
 _Thread_local struct thread_shared *mp__self_cached __attribute__((tls_model("initial-exec")));
-_Thread_local struct mp__kept mp__kept __attribute__((tls_model("initial-exec")));
+_Thread_local struct mp__kept mp__kept[MP__KEPT] __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t key_mutex = PTHREAD_MUTEX_INITIALIZER; /* one makes the key */
 static pthread_key_t key;    /* its destructor runs at a thread's end */
@@ -51,10 +52,13 @@ void mp__thread_free(struct thread_shared *record) {
 }
 
 void mp__kept_end(struct thread_shared *self) {
-    if (mp__kept.held && (atomic_load(mp__kept.word) & (MP__THREAD_MAX - 1)) == self->index)
-        return;
-    atomic_store(&self->kept, 0);
-    mp__kept = (struct mp__kept){0};
+    for (unsigned i = 0; i < MP__KEPT; i++) {
+        const struct mp__kept *kept = &mp__kept[i];
+        if (kept->held && (atomic_load(kept->word) & (MP__THREAD_MAX - 1)) == self->index)
+            continue;
+        atomic_store(&self->kept[i], 0);
+        mp__kept[i] = (struct mp__kept){0};
+    }
 }
 
 /* What it still holds stays on record until the process dies: a lock may be released by another
@@ -88,7 +92,7 @@ static int make_key(void) {
 
 void mp__thread_forked(void) {
     mp__self_cached = NULL;
-    mp__kept = (struct mp__kept){0};
+    memset(mp__kept, 0, sizeof mp__kept);
     atomic_store(&has_joined, false);
     key_mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     if (has_key)

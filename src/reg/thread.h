@@ -15,7 +15,8 @@
 #include "reg/member.h"
 
 #define MP__THREAD_MAX 16384   /* records, index 1 .. MP__THREAD_MAX-1; 0 is nobody */
-#define MP__HOLDINGS_INLINE 39 /* more go to blocks of the heap */
+#define MP__HOLDINGS_INLINE 36 /* more go to blocks of the heap */
+#define MP__KEPT 4             /* locks that stay on a thread's record */
 
 struct holdings_chunk_shared; /* overflow, see reg/holding.c */
 
@@ -29,7 +30,7 @@ struct thread_shared {
     uint32_t holding_count; /* entries in use from the bottom, holes included; this thread's */
     uint32_t reserved;      /* 0 */
     _Atomic(struct holdings_chunk_shared *) more; /* holdings beyond the inline ones; NULL none */
-    _Atomic uint64_t kept; /* as a holding, but it stays when the lock is given back; 0 none */
+    _Atomic uint64_t kept[MP__KEPT]; /* as holdings, but they stay when a lock is given back */
     _Atomic uint64_t
         holdings[MP__HOLDINGS_INLINE]; /* kind << 56 | pointer; 0 empty; written before taking */
     _Atomic uint64_t blocked_on;    /* what it waits for right now, see reg/blocked.h; 0 nothing */
@@ -41,8 +42,8 @@ enum mp__wait_state { MP__WAIT_NONE, MP__WAIT_WAITING, MP__WAIT_NOTIFIED };
 extern _Thread_local struct thread_shared *mp__self_cached
     __attribute__((tls_model("initial-exec")));
 
-/* The one lock that `kept` in this thread's record names all the time, so that taking it needs
- * nothing written. See sync/lock.c. */
+/* A lock that `kept` in this thread's record names all the time, so that taking it needs nothing
+ * written. See sync/lock.c. */
 struct mp__kept {
     const void *lock;       /* that one; NULL none */
     const void *held;       /* the same while this thread has taken it so; NULL it has not */
@@ -50,8 +51,8 @@ struct mp__kept {
     uint32_t index;         /* of this thread's record */
     uint32_t mode;          /* of the lock as it was taken, see sync/mode.h */
 };
-extern _Thread_local struct mp__kept mp__kept __attribute__((tls_model("initial-exec")));
-void mp__kept_end(struct thread_shared *self); /* name it no more, unless it is this thread's now */
+extern _Thread_local struct mp__kept mp__kept[MP__KEPT] __attribute__((tls_model("initial-exec")));
+void mp__kept_end(struct thread_shared *self); /* name those no more that are not this thread's */
 
 struct thread_shared *mp__self_join(void);
 

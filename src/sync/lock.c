@@ -21,7 +21,7 @@
 #include "reg/recover.h"
 #include "shm/heap.h"
 
-#define MISSES 16 /* of locks that were not the kept one, until the next one is kept instead */
+#define SELDOM 16 /* locks that a thread takes before it keeps one */
 
 void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     lock->is_recursive = is_recursive;
@@ -123,27 +123,29 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
     return code;
 }
 
+static struct mp__kept *kept_of(const struct lock_shared *lock) {
+    return &mp__kept[(uintptr_t)lock / sizeof *lock % MP__KEPT];
+}
+
 /* From now on it is not held by the quick way; perhaps in another one, by us or by anyone. */
 static void forget_held(const struct lock_shared *lock) {
-    if (mp__kept.held == lock)
-        mp__kept.held = NULL;
+    if (kept_of(lock)->held == lock)
+        kept_of(lock)->held = NULL;
 }
 
-/* Begin to keep it on record, unless the kept one is ours now. */
+/* Keep it on record from now on, unless another one that is ours has its place. */
 static void keep(struct lock_shared *lock, struct thread_shared *self) {
-    if ((mp__kept.held && mp__lock_is_mine(mp__kept.held, self)) || !mp__barrier_join())
+    static _Thread_local unsigned count; /* what is taken seldom need not be quick */
+    struct mp__kept *kept = kept_of(lock);
+    if (count < SELDOM && ++count < SELDOM)
         return;
-    atomic_store_explicit(&self->kept, mp__holding_make(MP__HOLDING_LOCK, lock),
+    if (kept->lock == lock || (kept->held && mp__lock_is_mine(kept->held, self)) ||
+        !mp__barrier_join())
+        return;
+    atomic_store_explicit(&self->kept[kept - mp__kept], mp__holding_make(MP__HOLDING_LOCK, lock),
                           memory_order_release);
     MP__POINT("lock.keep.written");
-    mp__kept = (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = self->index};
-}
-
-/* Now and then, so that the one that is taken most is kept most. */
-static void perhaps_keep(struct lock_shared *lock, struct thread_shared *self) {
-    static _Thread_local unsigned count;
-    if (++count % MISSES == 0 && mp__kept.lock != lock)
-        keep(lock, self);
+    *kept = (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = self->index};
 }
 
 /* Is it an RLock that this thread has? */
@@ -164,7 +166,7 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
     if (is_taken_again(lock, self))
         return go_deeper(lock);
     forget_held(lock);
-    perhaps_keep(lock, self);
+    keep(lock, self);
     code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
     if (code == MP_ETIMEDOUT)
         return wait_for_lock(lock, self, timeout);
@@ -179,11 +181,12 @@ static bool is_lock_still(const struct lock_shared *lock) {
 }
 
 int mp_lock_acquire(mp_lock *lock, double timeout) {
-    if (mp__kept.lock != lock || !lock || !is_lock_still(lock) || isnan(timeout) ||
-        !mp__guard_take(&lock->guard, mp__kept.index))
+    struct mp__kept *kept = kept_of(lock);
+    if (kept->lock != lock || !lock || !is_lock_still(lock) || isnan(timeout) ||
+        !mp__guard_take(&lock->guard, kept->index))
         return acquire_slowly(lock, timeout);
-    mp__kept.mode = mp__mode_look(&lock->mode);
-    mp__kept.held = lock;
+    kept->mode = mp__mode_look(&lock->mode);
+    kept->held = lock;
     begin_depth(lock);
     return 0;
 }
@@ -231,9 +234,9 @@ __attribute__((noinline)) static int wake_one(struct lock_shared *lock) {
 
 /* Taken by the quick way, but perhaps somebody sleeps, or it is not ours any more. */
 static bool release_checked(struct lock_shared *lock, struct thread_shared *self) {
-    if (mp__kept.held != lock)
+    if (kept_of(lock)->held != lock)
         return false;
-    mp__kept.held = NULL;
+    kept_of(lock)->held = NULL;
     if (!mp__lock_is_mine(lock, self))
         return false;
     mp__mode_calm(&lock->mode,
@@ -259,11 +262,12 @@ __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
 }
 
 int mp_lock_release(mp_lock *lock) {
-    uint32_t mode = mp__kept.mode;
-    if (mp__kept.held != lock || !lock || !is_lock_still(lock) || depth_of(lock) > 1 ||
+    struct mp__kept *kept = kept_of(lock);
+    uint32_t mode = kept->mode;
+    if (kept->held != lock || !lock || !is_lock_still(lock) || depth_of(lock) > 1 ||
         !mp__mode_is_quick(mode) || mp__mode_look(&lock->mode) != mode)
         return release_slowly(lock);
-    mp__kept.held = NULL;
+    kept->held = NULL;
     atomic_store_explicit(&lock->guard.word, 0, memory_order_release);
     MP__POINT("lock.release.stored");
     atomic_signal_fence(memory_order_seq_cst);
