@@ -29,6 +29,14 @@ static bool is_given_up(struct mp__guard *guard) {
     return !mp__recover_thread_owner(owner) || mp__guard_owner(guard) != 0;
 }
 
+/* Our mark came after the lock had turned back to QUICK, and its owner may wipe it out. Others, who
+ * made the same mark while that was good, may sleep on it as if it were theirs. */
+static int make_good(struct mp__guard *guard, struct mp__mode *mode) {
+    mp__mode_turn(mode);
+    mp__futex_wake(&guard->word, 1);
+    return 0;
+}
+
 /* Announce that we sleep, and sleep: 0 look again; MP_ETIMEDOUT; MP_EDEADLK. */
 static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self, uint32_t word,
                             mp__time deadline, struct mp__mode *mode) {
@@ -36,9 +44,9 @@ static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self,
     bool is_safe = !mode || mp__mode_turn(mode);
     if (word != marked && !atomic_compare_exchange_strong(&guard->word, &word, marked))
         return 0;
-    if (mode && mp__mode_is_quick(mp__mode_look(mode)))
-        return 0;
     MP__POINT("guard.acquire.announced");
+    if (mode && is_safe && !mp__mode_is_checked(mp__mode_look(mode)))
+        return make_good(guard, mode);
     if (mp__deadlock_find(self) == MP_EDEADLK)
         return MP_EDEADLK;
     mp__time least = is_safe ? MP__NEVER : mp__now() + MP__SECOND / 1000;

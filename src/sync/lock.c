@@ -267,6 +267,7 @@ int mp_lock_release(mp_lock *lock) {
     if (kept->held != lock || !lock || !is_lock_still(lock) || depth_of(lock) > 1 ||
         !mp__mode_is_quick(mode) || mp__mode_look(&lock->mode) != mode)
         return release_slowly(lock);
+    MP__POINT("lock.release.judged");
     kept->held = NULL;
     atomic_store_explicit(&lock->guard.word, 0, memory_order_release);
     MP__POINT("lock.release.stored");

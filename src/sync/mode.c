@@ -20,7 +20,7 @@ void mp__mode_init(struct mp__mode *mode) {
 
 bool mp__mode_turn(struct mp__mode *mode) {
     uint32_t word = atomic_load(&mode->word);
-    while ((word & 3) != MP__MODE_CHECKED) {
+    while (!mp__mode_is_checked(word)) {
         uint32_t turning = make_word(word >> 2, MP__MODE_TURNING);
         if (word != turning && !atomic_compare_exchange_strong(&mode->word, &word, turning))
             continue;
@@ -38,7 +38,7 @@ bool mp__mode_turn(struct mp__mode *mode) {
 void mp__mode_calm(struct mp__mode *mode, bool is_alone) {
     uint32_t word = atomic_load(&mode->word);
     mode->calm = is_alone ? mode->calm + 1 : 0;
-    if (mode->calm < CALM || (word & 3) != MP__MODE_CHECKED)
+    if (mode->calm < CALM || !mp__mode_is_checked(word))
         return;
     mode->calm = 0;
     atomic_store(&mode->word, make_word((word >> 2) + 1, MP__MODE_QUICK));

@@ -8,15 +8,18 @@
  *     take the lock; m = mode           mode = TURNING
  *     ...                               mp__barrier_everywhere()
  *     if m is not QUICK, or != mode:    mode = CHECKED
- *         give it back CHECKED          mark the lock's word; if mode is QUICK again, from the top
- *     lock's word = 0                   sleep while the word is as marked
- *     if mode != m: wake one
+ *         give it back CHECKED          mark the lock's word
+ *     lock's word = 0                   if mode is not CHECKED: turn it, wake one, begin again
+ *     if mode != m: wake one            sleep while the word is as marked
  *
  * Without the barrier the owner's processor may look at the mode before its store is seen: then the
  * store wipes the mark out, and nobody wakes the sleeper. With it, either the store was seen before
- * the mark was made, or the owner sees that the mode has changed. A lock turns back when CALM of
- * its releases in a row found nobody asleep; its owner says so, and the number of the turn in the
- * word, so that no two QUICK times look the same. tests/model/release.pml checks all that.
+ * the mark was made, or the owner sees that the mode has changed.
+ *
+ * A lock turns back when many of its releases in a row found nobody asleep: its owner says so, and
+ * numbers the turn, so that no two QUICK times look the same. Who marks a lock that has just turned
+ * back lets others sleep on a mark that nobody will look at: so it looks, and wakes them.
+ * tests/model/release.pml checks all that.
  *
  * Where there is no such barrier nobody releases by a store. */
 #ifndef MP__SYNC_MODE_H
@@ -41,6 +44,10 @@ static inline uint32_t mp__mode_look(const struct mp__mode *mode) {
 
 static inline bool mp__mode_is_quick(uint32_t word) {
     return (word & 3) == MP__MODE_QUICK;
+}
+
+static inline bool mp__mode_is_checked(uint32_t word) {
+    return (word & 3) == MP__MODE_CHECKED;
 }
 
 /* No release is quick from now on, until it turns back, and all that were have been seen. false:

@@ -1,0 +1,349 @@
+/* The quick way of a lock: given back by a store, kept on record, and how it turns to and fro.
+ * SPDX-License-Identifier: MIT */
+#include "mpt.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mp/shared.h"
+#include "mp/sync.h"
+#include "os/barrier.h"
+#include "reg/registry.h"
+#include "sync/lock.h"
+
+enum { MANY = 5000 }; /* uses after which a lock that nobody sleeps for is quick again */
+
+struct scene {
+    mp_lock *lock;              /* what it is about */
+    mp_lock *others[9];         /* more than are kept */
+    long pair[2];               /* guarded by it: equal outside of it */
+    _Atomic unsigned ready, go; /* steps of the play */
+    const char *point;          /* a child dies or stops there */
+};
+
+static void use(mp_lock *lock, int count) {
+    for (int i = 0; i < count; i++) {
+        MPT_OK(mp_lock_acquire(lock, 5));
+        MPT_OK(mp_lock_release(lock));
+    }
+}
+
+static struct scene *open_scene(void) {
+    struct scene *scene = mp_shared_calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    MPT_OK(mp_lock_new(&scene->lock, NULL));
+    for (unsigned i = 0; i < 9; i++)
+        MPT_OK(mp_lock_new(&scene->others[i], NULL));
+    use(scene->lock, 50);
+    return scene;
+}
+
+static void close_scene(struct scene *scene) {
+    MPT_OK(mp__lock_check(scene->lock));
+    MPT_OK(mp__registry_check());
+    mp_lock_free(scene->lock);
+    for (unsigned i = 0; i < 9; i++)
+        mp_lock_free(scene->others[i]);
+    mp_shared_free(scene);
+}
+
+/* Does this thread hold it by the quick way? */
+static bool is_quick(mp_lock *lock) {
+    for (unsigned i = 0; i < MP__KEPT; i++)
+        if (mp__kept[i].held == lock)
+            return mp__mode_is_quick(mp__kept[i].mode);
+    return false;
+}
+
+static bool has_quick_way(void) {
+    return mp__barrier_join();
+}
+
+static void test_a_lock_taken_again_and_again_is_quick(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    assert_int_equal(is_quick(scene->lock), has_quick_way());
+    MPT_CODE(mp_lock_acquire(scene->lock, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_OK(mp_lock_release(scene->lock));
+    MPT_CODE(mp_lock_release(scene->lock), MP_EINVAL);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
+    MPT_OK(mp_lock_release(scene->lock));
+    close_scene(scene);
+}
+
+static void take_and_give(void *arg) {
+    struct scene *scene = arg;
+    scene->ready++;
+    MPT_OK(mp_lock_acquire(scene->lock, 5));
+    MPT_OK(mp_lock_release(scene->lock));
+}
+
+static void test_a_sleeper_turns_it_and_calm_turns_it_back(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    for (int turn = 0; turn < 5; turn++) {
+        MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+        assert_int_equal(is_quick(scene->lock), has_quick_way());
+        uint32_t before = mp__mode_look(&scene->lock->mode);
+        pid_t sleeper = mpt_fork(take_and_give, scene);
+        MPT_UNTIL(mpt_is_asleep(sleeper));
+        assert_false(has_quick_way() && mp__mode_is_quick(mp__mode_look(&scene->lock->mode)));
+        MPT_OK(mp_lock_release(scene->lock));
+        assert_int_equal(mpt_join(sleeper), 0);
+        use(scene->lock, MANY);
+        assert_int_equal(mp__mode_look(&scene->lock->mode) != before, has_quick_way());
+    }
+    close_scene(scene);
+}
+
+static void stop_in_release(void *arg) {
+    struct scene *scene = arg;
+    use(scene->lock, 50);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    mpt_stop_at(scene->point, 1);
+    scene->ready++;
+    MPT_OK(mp_lock_release(scene->lock));
+}
+
+static pid_t start_stopped(void (*body)(void *arg), struct scene *scene) {
+    int status;
+    pid_t pid = mpt_fork(body, scene);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    return pid;
+}
+
+/* Its store wipes out the mark of those who sleep: it sees that the mode has changed. */
+static void test_a_mark_that_is_wiped_out_is_made_good(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    if (!has_quick_way())
+        skip();
+    scene->point = "lock.release.judged";
+    pid_t sleepers[3], owner = start_stopped(stop_in_release, scene);
+    mpt_fork_all(sleepers, 3, take_and_give, scene);
+    MPT_UNTIL(scene->ready == 4);
+    for (unsigned i = 0; i < 3; i++)
+        MPT_UNTIL(mpt_is_asleep(sleepers[i]));
+    kill(owner, SIGCONT);
+    assert_int_equal(mpt_join(owner), 0);
+    MPT_JOIN_ALL(sleepers, 3);
+    close_scene(scene);
+}
+
+static void die_in_release(void *arg) {
+    struct scene *scene = arg;
+    use(scene->lock, MANY);
+    mpt_die_at(scene->point, 1);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    MPT_OK(mp_lock_release(scene->lock));
+}
+
+static void test_death_at_each_point_of_the_quick_way(void **state) {
+    static const struct {
+        const char *point; /* where the only user dies */
+        int code;          /* of the next acquire */
+    } table[] = {
+        {"guard.acquire.held", 0},
+        {"guard.acquire.taken", MP_EOWNERDEAD},
+        {"lock.release.judged", MP_EOWNERDEAD},
+        {"lock.release.stored", 0},
+    };
+    (void)state;
+    struct scene *scene = open_scene();
+    if (!has_quick_way())
+        skip();
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        scene->point = table[i].point;
+        assert_int_equal(mpt_join(mpt_fork(die_in_release, scene)), -SIGKILL);
+        MPT_CODE(mp_lock_acquire(scene->lock, 5), table[i].code);
+        MPT_OK(mp_lock_release(scene->lock));
+    }
+    close_scene(scene);
+}
+
+/* Killed where its store is done and nobody is woken yet: whoever finds it dead wakes them. */
+static void test_sleepers_outlive_one_that_dies_before_it_wakes_them(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    if (!has_quick_way())
+        skip();
+    scene->point = "lock.release.judged";
+    pid_t sleepers[3], owner = start_stopped(stop_in_release, scene);
+    mpt_fork_all(sleepers, 3, take_and_give, scene);
+    for (unsigned i = 0; i < 3; i++)
+        MPT_UNTIL(mpt_is_asleep(sleepers[i]));
+    atomic_store(&scene->lock->guard.word, 0); /* as the owner would, on its next instruction */
+    mpt_kill(owner);
+    MPT_JOIN_ALL(sleepers, 3);
+    close_scene(scene);
+}
+
+static void release_it(void *arg) {
+    MPT_OK(mp_lock_release(((struct scene *)arg)->lock));
+}
+
+static void take_for_good(void *arg) {
+    struct scene *scene = arg;
+    use(scene->lock, MANY);
+    MPT_OK(mp_lock_acquire(scene->lock, 5));
+    scene->ready++;
+    MPT_UNTIL(scene->go == 1);
+    MPT_CODE(mp_lock_release(scene->lock), MP_EINVAL);
+}
+
+/* We believe that we have it quickly, while another one has released it, and a third has it so. */
+static void test_a_belief_does_not_outlive_a_release_by_another(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    assert_int_equal(mpt_join(mpt_fork(release_it, scene)), 0);
+    MPT_CODE(mp_lock_release(scene->lock), MP_EINVAL);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    assert_int_equal(mpt_join(mpt_fork(release_it, scene)), 0);
+    pid_t third = mpt_fork(take_for_good, scene);
+    MPT_UNTIL(scene->ready == 1);
+    MPT_OK(mp_lock_release(scene->lock)); /* of the third, as any thread may */
+    scene->go = 1;
+    assert_int_equal(mpt_join(third), 0);
+    close_scene(scene);
+}
+
+/* Nested, in any order, more than have a place. */
+static void test_many_locks_at_once(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    for (unsigned turn = 0; turn < 200; turn++) {
+        for (unsigned i = 0; i < 9; i++)
+            MPT_OK(mp_lock_acquire(scene->others[(i * 2 + turn) % 9], MP_NOWAIT));
+        for (unsigned i = 0; i < 9; i++)
+            MPT_OK(mp_lock_release(scene->others[(i * 5 + turn) % 9]));
+    }
+    for (unsigned i = 0; i < 9; i++)
+        assert_false(mp_lock_locked(scene->others[i]));
+    close_scene(scene);
+}
+
+static void hold_and_die(void *arg) {
+    struct scene *scene = arg;
+    for (unsigned turn = 0; turn < 20; turn++)
+        for (unsigned i = 0; i < 9; i++)
+            use(scene->others[i], 1);
+    for (unsigned i = 0; i < 9; i++)
+        MPT_OK(mp_lock_acquire(scene->others[i], MP_NOWAIT));
+    kill(getpid(), SIGKILL);
+}
+
+static void test_all_that_a_dead_one_had_are_told(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    assert_int_equal(mpt_join(mpt_fork(hold_and_die, scene)), -SIGKILL);
+    for (unsigned i = 0; i < 9; i++) {
+        MPT_CODE(mp_lock_acquire(scene->others[i], 5), MP_EOWNERDEAD);
+        MPT_OK(mp_lock_release(scene->others[i]));
+    }
+    close_scene(scene);
+}
+
+static void test_a_freed_one_is_refused_and_its_place_is_good_again(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    for (int turn = 0; turn < 100; turn++) {
+        mp_lock *lock;
+        MPT_OK(mp_lock_new(&lock, NULL));
+        use(lock, 20);
+        MPT_OK(mp_lock_acquire(lock, MP_NOWAIT));
+        mp_lock_free(lock);
+        MPT_CODE(mp_lock_release(lock), MP_EINVAL);
+        MPT_CODE(mp_lock_acquire(lock, MP_NOWAIT), MP_EINVAL);
+    }
+    close_scene(scene);
+}
+
+static void test_an_rlock_is_quick_and_deep(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    mp_lock *rlock;
+    MPT_OK(mp_rlock_new(&rlock, NULL));
+    for (int turn = 0; turn < 100; turn++) {
+        for (int depth = 0; depth < 3; depth++)
+            MPT_OK(mp_lock_acquire(rlock, MP_NOWAIT));
+        for (int depth = 0; depth < 3; depth++)
+            MPT_OK(mp_lock_release(rlock));
+        MPT_CODE(mp_lock_release(rlock), MP_EOWNER);
+    }
+    mp_lock_free(rlock);
+    close_scene(scene);
+}
+
+static void test_a_condition_waits_with_a_quick_lock(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    mp_condition *condition;
+    MPT_OK(mp_condition_new(&condition, NULL, scene->lock));
+    for (int turn = 0; turn < 20; turn++) {
+        MPT_OK(mp_lock_acquire(scene->lock, MP_NOWAIT));
+        MPT_CODE(mp_condition_wait(condition, 0.001), MP_ETIMEDOUT);
+        MPT_OK(mp_lock_release(scene->lock));
+        assert_false(mp_lock_locked(scene->lock));
+    }
+    mp_condition_free(condition);
+    close_scene(scene);
+}
+
+static void use_and_end(void *arg) {
+    use(((struct scene *)arg)->lock, 50);
+}
+
+/* What a thread keeps on record it does not hold: its record is another one's next. */
+static void test_threads_leave_nothing_on_record(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    mpt_run_threads(1, use_and_end, scene);
+    uint32_t high = mp__thread_high();
+    for (int i = 0; i < 50; i++)
+        mpt_run_threads(1, use_and_end, scene);
+    assert_int_equal(mp__thread_high(), high);
+    close_scene(scene);
+}
+
+/* Holds it for long now and then, so that others sleep, and seldom for a time, so that it turns. */
+static void fight(void *arg) {
+    struct scene *scene = arg;
+    unsigned seed = (unsigned)getpid();
+    for (int i = 0; i < 20000; i++) {
+        MPT_OK(mp_lock_acquire(scene->lock, 5));
+        scene->pair[0]++;
+        if ((seed = seed * 1103515245 + 12345) >> 24 == 0)
+            sched_yield();
+        MPT_CHECK(++scene->pair[1] == scene->pair[0]);
+        MPT_OK(mp_lock_release(scene->lock));
+    }
+}
+
+static void test_nobody_is_forgotten_in_its_sleep(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    pid_t pids[4];
+    mpt_fork_all(pids, 4, fight, scene);
+    MPT_JOIN_ALL(pids, 4);
+    assert_int_equal(scene->pair[0], 80000);
+    close_scene(scene);
+}
+
+MPT_MAIN(MPT_CASE(test_a_lock_taken_again_and_again_is_quick),
+         MPT_CASE(test_a_sleeper_turns_it_and_calm_turns_it_back),
+         MPT_CASE(test_a_mark_that_is_wiped_out_is_made_good),
+         MPT_CASE(test_death_at_each_point_of_the_quick_way),
+         MPT_CASE(test_sleepers_outlive_one_that_dies_before_it_wakes_them),
+         MPT_CASE(test_a_belief_does_not_outlive_a_release_by_another),
+         MPT_CASE(test_many_locks_at_once), MPT_CASE(test_all_that_a_dead_one_had_are_told),
+         MPT_CASE(test_a_freed_one_is_refused_and_its_place_is_good_again),
+         MPT_CASE(test_an_rlock_is_quick_and_deep),
+         MPT_CASE(test_a_condition_waits_with_a_quick_lock),
+         MPT_CASE(test_threads_leave_nothing_on_record),
+         MPT_CASE(test_nobody_is_forgotten_in_its_sleep))
