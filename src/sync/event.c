@@ -1,12 +1,13 @@
-/* Event: one word, so that setting it is a single store and a wake-up, in a signal handler too.
- * SPDX-License-Identifier: MIT
+/* Event: a flag, which to set and to clear is one exchange each, in a signal handler too; and a word
+ * for those who wait. SPDX-License-Identifier: MIT
  *
- *      31 ............ 2       1        0
- *    +------------------+----------+--------+
- *    | times it was set | sleepers | is set |
- *    +------------------+----------+--------+
+ *      31 ................... 2       1         0
+ *    +-------------------------+----------+---------+
+ *    | times they were told of | sleepers | watched |
+ *    +-------------------------+----------+---------+
  *
- * The number lets a waiter see that it was set and cleared again before the waiter ran. */
+ * Who sets it looks for the two marks, takes them away and counts. The number lets a waiter see
+ * that it was set and cleared again before the waiter ran. */
 #include "mp/sync.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include "sync/event.h"
 #include "sync/spin.h"
 
-#define IS_SET UINT32_C(1)
+#define WATCHED UINT32_C(1)
 #define SLEEPERS UINT32_C(2)
 #define STEP UINT32_C(4)
 
@@ -33,6 +34,7 @@ int mp_event_new(mp_event **out, mp_context *context) {
     struct event_shared *event = mp__self() ? mp__heap_alloc(sizeof *event) : NULL;
     if (!event)
         return -ENOMEM;
+    atomic_init(&event->is_set, 0);
     atomic_init(&event->word, 0);
     atomic_store(&event->kind, MP__KIND_EVENT);
     MP__POINT("event.new.filled");
@@ -41,68 +43,77 @@ int mp_event_new(mp_event **out, mp_context *context) {
     return 0;
 }
 
-int mp_event_set(mp_event *event) {
-    int code = mp__kind_check(event, MP__KIND_EVENT, __func__, "event");
-    if (code < 0)
-        return code;
-    uint32_t word = atomic_load(&event->word);
-    do {
-        if (word & IS_SET)
-            return 0;
-    } while (
-        !atomic_compare_exchange_weak(&event->word, &word, ((word & ~SLEEPERS) | IS_SET) + STEP));
-    MP__POINT("event.set.set");
+/* Marks of waiters that are gone cost one more exchange, and no system call. */
+__attribute__((noinline)) static void tell_waiters(mp_event *event, uint32_t word) {
+    while (
+        !atomic_compare_exchange_weak(&event->word, &word, (word & ~(WATCHED | SLEEPERS)) + STEP))
+        ;
+    MP__POINT("event.set.counted");
     if (word & SLEEPERS)
         mp__futex_wake(&event->word, MP__WAKE_ALL);
+}
+
+int mp_event_set(mp_event *event) {
+    int code = mp__kind_check(event, MP__KIND_EVENT, __func__, "event");
+    if (code < 0 || atomic_exchange(&event->is_set, 1))
+        return code;
+    MP__POINT("event.set.set");
+    uint32_t word = atomic_load(&event->word);
+    if (__builtin_expect(word & (WATCHED | SLEEPERS), 0))
+        tell_waiters(event, word);
     return 0;
 }
 
 int mp_event_clear(mp_event *event) {
     int code = mp__kind_check(event, MP__KIND_EVENT, __func__, "event");
     if (code == 0)
-        atomic_fetch_and(&event->word, ~IS_SET);
+        atomic_exchange(&event->is_set, 0);
     MP__POINT("event.clear.cleared");
     return code;
 }
 
 bool mp_event_is_set(const mp_event *event) {
     return mp__kind_check(event, MP__KIND_EVENT, __func__, "event") == 0 &&
-           (atomic_load_explicit(&event->word, memory_order_acquire) & IS_SET);
+           atomic_load_explicit(&event->is_set, memory_order_acquire);
 }
 
-/* Is it set, or has it been since `first` was read? */
-static bool was_set(uint32_t word, uint32_t first) {
-    return (word & IS_SET) || word / STEP != first / STEP;
+/* Is it set, or has it been since `first` was read? *word is what was seen. */
+static bool was_set(mp_event *event, uint32_t first, uint32_t *word) {
+    *word = atomic_load(&event->word);
+    return *word / STEP != first / STEP || atomic_load(&event->is_set);
 }
 
-static uint32_t spin_while_clear(mp_event *event, uint32_t first) {
-    uint32_t word = first;
+static bool spin_while_clear(mp_event *event, uint32_t first, uint32_t *word) {
+    bool is_over = false;
     struct mp__spin spin = mp__spin_begin(MP__SPIN_EVENT);
-    while (!was_set(word, first) && mp__spin_once(&spin))
-        word = atomic_load_explicit(&event->word, memory_order_acquire);
-    mp__spin_end(&spin, was_set(word, first));
-    return word;
+    while (!(is_over = was_set(event, first, word)) && mp__spin_once(&spin))
+        ;
+    mp__spin_end(&spin, is_over);
+    return is_over;
 }
 
-static int wait_for_set(mp_event *event, uint32_t first, mp__time deadline) {
-    uint32_t word = spin_while_clear(event, first);
-    while (!was_set(word, first)) {
-        if (!(word & SLEEPERS) &&
-            !atomic_compare_exchange_weak(&event->word, &word, word | SLEEPERS))
+static int wait_for_set(mp_event *event, mp__time deadline) {
+    uint32_t first = atomic_fetch_or(&event->word, WATCHED), word;
+    bool is_over = spin_while_clear(event, first, &word);
+    while (!is_over) {
+        uint32_t marked = word | SLEEPERS;
+        if (word != marked && !atomic_compare_exchange_strong(&event->word, &word, marked)) {
+            is_over = was_set(event, first, &word);
             continue;
+        }
         MP__POINT("event.wait.announced");
-        int code = mp__sleep(&event->word, word | SLEEPERS, 0, deadline);
-        word = atomic_load_explicit(&event->word, memory_order_acquire);
-        if (code == MP_ETIMEDOUT && !was_set(word, first))
+        int code = mp__sleep(&event->word, marked, 0, deadline);
+        is_over = was_set(event, first, &word);
+        if (code == MP_ETIMEDOUT && !is_over)
             return code;
     }
     return 0;
 }
 
-static int wait_on_record(mp_event *event, uint32_t first, mp__time deadline) {
+static int wait_on_record(mp_event *event, mp__time deadline) {
     struct thread_shared *self = mp__self();
     uint64_t before = mp__blocked_begin(self, event, 0);
-    int code = wait_for_set(event, first, deadline);
+    int code = wait_for_set(event, deadline);
     mp__blocked_end(self, before);
     return code;
 }
@@ -114,10 +125,9 @@ int mp_event_wait(mp_event *event, double timeout) {
         code = mp__deadline(&deadline, timeout);
     if (code < 0)
         return code;
-    uint32_t word = atomic_load_explicit(&event->word, memory_order_acquire);
-    if (word & IS_SET)
+    if (atomic_load_explicit(&event->is_set, memory_order_acquire))
         return 0;
-    code = deadline > 0 ? wait_on_record(event, word, deadline) : MP_ETIMEDOUT;
+    code = deadline > 0 ? wait_on_record(event, deadline) : MP_ETIMEDOUT;
     if (code == MP_ETIMEDOUT)
         mp__fail(code, "mp_event_wait: not set within %g seconds", timeout);
     return code;
@@ -128,7 +138,7 @@ void mp_event_free(mp_event *event) {
         mp__object_free(event);
 }
 
-/* Its word can have any value: all that can be wrong is what it is. */
+/* Its words can have any value: all that can be wrong is what it is. */
 int mp__event_check(const mp_event *event) {
     return mp__kind_is(event, MP__KIND_EVENT)
                ? 0

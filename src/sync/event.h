@@ -12,6 +12,7 @@
 
 struct event_shared {
     _Alignas(16) mp__kind_word kind; /* MP__KIND_EVENT */
+    _Atomic uint32_t is_set;         /* 1, or 0 */
     _Atomic uint32_t word;           /* as drawn in event.c */
 };
 

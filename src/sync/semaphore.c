@@ -133,24 +133,55 @@ int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
     return acquire_slowly(semaphore, timeout);
 }
 
-int mp_semaphore_release(mp_semaphore *semaphore, unsigned n) {
-    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, __func__, "semaphore");
+static int refuse_units(const mp_semaphore *semaphore, uint32_t units, unsigned n) {
+    return mp__fail(MP_EINVAL, "mp_semaphore_release: %u units and %u more exceed %u", units, n,
+                    semaphore->most);
+}
+
+/* Several, or with a bound: the word has to be looked at first. */
+__attribute__((noinline)) static int release_slowly(mp_semaphore *semaphore, unsigned n) {
+    int code = mp__kind_check(semaphore, MP__KIND_SEMAPHORE, "mp_semaphore_release", "semaphore");
     if (code < 0)
         return code;
     if (n == 0)
         return mp__fail(MP_EINVAL, "mp_semaphore_release: n is 0");
     uint32_t word = atomic_load_explicit(&semaphore->word, memory_order_relaxed);
     do {
-        uint32_t units = word / UNIT;
-        if (units > semaphore->most || n > semaphore->most - units)
-            return mp__fail(MP_EINVAL, "mp_semaphore_release: %u units and %u more exceed %u",
-                            units, n, semaphore->most);
+        if (word / UNIT > semaphore->most || n > semaphore->most - word / UNIT)
+            return refuse_units(semaphore, word / UNIT, n);
     } while (!atomic_compare_exchange_weak_explicit(&semaphore->word, &word,
                                                     (word & ~SLEEPERS) + n * UNIT,
                                                     memory_order_release, memory_order_relaxed));
     MP__POINT("semaphore.release.added");
     if (word & SLEEPERS)
         mp__futex_wake(&semaphore->word, (int)n);
+    return 0;
+}
+
+/* One unit was added to a word that was not looked at: somebody sleeps, or it is one too many, which
+ * is taken back unless somebody has taken one meanwhile. */
+__attribute__((noinline)) static int finish_release(mp_semaphore *semaphore, uint32_t word) {
+    if (word & SLEEPERS) {
+        atomic_fetch_and(&semaphore->word, ~SLEEPERS);
+        MP__POINT("semaphore.release.unmarked");
+        mp__futex_wake(&semaphore->word, 1);
+    }
+    for (word += UNIT; word / UNIT > semaphore->most;)
+        if (atomic_compare_exchange_weak(&semaphore->word, &word, word - UNIT))
+            return refuse_units(semaphore, word / UNIT - 1, 1);
+    return 0;
+}
+
+/* Where there is no bound to keep, it is one addition: to look at the word, which was locked a
+ * moment ago, takes nearly as long again. */
+int mp_semaphore_release(mp_semaphore *semaphore, unsigned n) {
+    if (n != 1 || !mp__kind_is(semaphore, MP__KIND_SEMAPHORE) ||
+        semaphore->most != MP_SEMAPHORE_MAX)
+        return release_slowly(semaphore, n);
+    uint32_t word = atomic_fetch_add_explicit(&semaphore->word, UNIT, memory_order_release);
+    MP__POINT("semaphore.release.added");
+    if (__builtin_expect((word & SLEEPERS) || word / UNIT >= MP_SEMAPHORE_MAX, 0))
+        return finish_release(semaphore, word);
     return 0;
 }
 
