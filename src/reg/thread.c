@@ -57,6 +57,7 @@ void mp__kept_end(struct thread_shared *self) {
         if (kept->held && (atomic_load(kept->word) & (MP__THREAD_MAX - 1)) == self->index)
             continue;
         atomic_store(&self->kept[i], 0);
+        MP__POINT("thread.kept.erased");
         mp__kept[i] = (struct mp__kept){0};
     }
 }

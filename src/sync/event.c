@@ -1,5 +1,5 @@
-/* Event: a flag, which to set and to clear is one exchange each, in a signal handler too; and a word
- * for those who wait. SPDX-License-Identifier: MIT
+/* Event: a flag, set and cleared by an exchange, in a signal handler too; a word for who waits.
+ * SPDX-License-Identifier: MIT
  *
  *      31 ................... 2       1         0
  *    +-------------------------+----------+---------+
@@ -8,9 +8,11 @@
  *
  * Who sets it looks for the two marks, takes them away and counts. The number lets a waiter see
  * that it was set and cleared again before the waiter ran. */
-#include "mp/sync.h"
+#define MP__IN_LIBRARY
+#include "mp/inline.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "base/fail.h"
 #include "base/point.h"
@@ -43,8 +45,14 @@ int mp_event_new(mp_event **out, mp_context *context) {
     return 0;
 }
 
+_Static_assert((int)MP__KIND_EVENT == (int)MP__INLINE_EVENT &&
+                   offsetof(struct event_shared, is_set) == 4 &&
+                   offsetof(struct event_shared, word) == 8,
+               "events are as mp/inline.h has them");
+
 /* Marks of waiters that are gone cost one more exchange, and no system call. */
-__attribute__((noinline)) static void tell_waiters(mp_event *event, uint32_t word) {
+void mp_inline_set_end(mp_event *event) {
+    uint32_t word = atomic_load(&event->word);
     while (
         !atomic_compare_exchange_weak(&event->word, &word, (word & ~(WATCHED | SLEEPERS)) + STEP))
         ;
@@ -58,9 +66,8 @@ int mp_event_set(mp_event *event) {
     if (code < 0 || atomic_exchange(&event->is_set, 1))
         return code;
     MP__POINT("event.set.set");
-    uint32_t word = atomic_load(&event->word);
-    if (__builtin_expect(word & (WATCHED | SLEEPERS), 0))
-        tell_waiters(event, word);
+    if (__builtin_expect(atomic_load(&event->word) & (WATCHED | SLEEPERS), 0))
+        mp_inline_set_end(event);
     return 0;
 }
 

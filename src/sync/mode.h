@@ -54,7 +54,7 @@ static inline bool mp__mode_is_checked(uint32_t word) {
  * this process has no barrier: one that is under way may still be unseen. */
 bool mp__mode_turn(struct mp__mode *mode);
 
-/* By the owner, before it gives back a lock that is not QUICK. `is_alone`: nobody's mark is there. */
+/* By the owner before it gives back a lock that is not QUICK. `is_alone`: nobody has marked it. */
 void mp__mode_calm(struct mp__mode *mode, bool is_alone);
 
 #endif

@@ -7,9 +7,11 @@
  *    +------------------+----------+
  *
  * Nothing is written down about who has a unit: it is given back by anyone, or never. */
-#include "mp/sync.h"
+#define MP__IN_LIBRARY
+#include "mp/inline.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "base/fail.h"
 #include "base/log.h"
@@ -133,6 +135,11 @@ int mp_semaphore_acquire(mp_semaphore *semaphore, double timeout) {
     return acquire_slowly(semaphore, timeout);
 }
 
+_Static_assert((int)MP__KIND_SEMAPHORE == (int)MP__INLINE_SEMAPHORE && UNIT == 2 * SLEEPERS &&
+                   offsetof(struct semaphore_shared, most) == 4 &&
+                   offsetof(struct semaphore_shared, word) == 8,
+               "semaphores are as mp/inline.h has them");
+
 static int refuse_units(const mp_semaphore *semaphore, uint32_t units, unsigned n) {
     return mp__fail(MP_EINVAL, "mp_semaphore_release: %u units and %u more exceed %u", units, n,
                     semaphore->most);
@@ -158,9 +165,9 @@ __attribute__((noinline)) static int release_slowly(mp_semaphore *semaphore, uns
     return 0;
 }
 
-/* One unit was added to a word that was not looked at: somebody sleeps, or it is one too many, which
- * is taken back unless somebody has taken one meanwhile. */
-__attribute__((noinline)) static int finish_release(mp_semaphore *semaphore, uint32_t word) {
+/* One unit was added to a word that was not looked at. One too many is taken back, unless somebody
+ * has taken one meanwhile. */
+int mp_inline_release_end(mp_semaphore *semaphore, uint32_t word) {
     if (word & SLEEPERS) {
         atomic_fetch_and(&semaphore->word, ~SLEEPERS);
         MP__POINT("semaphore.release.unmarked");
@@ -181,7 +188,7 @@ int mp_semaphore_release(mp_semaphore *semaphore, unsigned n) {
     uint32_t word = atomic_fetch_add_explicit(&semaphore->word, UNIT, memory_order_release);
     MP__POINT("semaphore.release.added");
     if (__builtin_expect((word & SLEEPERS) || word / UNIT >= MP_SEMAPHORE_MAX, 0))
-        return finish_release(semaphore, word);
+        return mp_inline_release_end(semaphore, word);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mp/context.h"
+#include "mp/inline.h"
 #include "mp/sync.h"
 
 #define FIGHT_NANOSECONDS \
@@ -102,11 +103,19 @@ static inline void release_sem(void) {
     sem_post(&locks->semaphore);
 }
 
-static inline void acquire_semaphore(void) {
-    BENCH_CHECK(mp_semaphore_acquire(semaphore, MP_FOREVER) == 0);
+static inline void acquire_semaphore(void) { /* in parentheses: the function, not the macro */
+    BENCH_CHECK((mp_semaphore_acquire)(semaphore, MP_FOREVER) == 0);
 }
 
 static inline void release_semaphore(void) {
+    (mp_semaphore_release)(semaphore, 1);
+}
+
+static inline void acquire_inlined_semaphore(void) {
+    BENCH_CHECK(mp_semaphore_acquire(semaphore, MP_FOREVER) == 0);
+}
+
+static inline void release_inlined_semaphore(void) {
     mp_semaphore_release(semaphore, 1);
 }
 
@@ -120,10 +129,18 @@ static inline void release_flag(void) {
 }
 
 static inline void acquire_event(void) {
-    mp_event_set(event);
+    (mp_event_set)(event);
 }
 
 static inline void release_event(void) {
+    (mp_event_clear)(event);
+}
+
+static inline void acquire_inlined_event(void) {
+    mp_event_set(event);
+}
+
+static inline void release_inlined_event(void) {
     mp_event_clear(event);
 }
 
@@ -252,8 +269,10 @@ DEFINE_CONTENDER(rlock)
 DEFINE_ALONE(count)
 DEFINE_ALONE(sem)
 DEFINE_ALONE(semaphore)
+DEFINE_ALONE(inlined_semaphore)
 DEFINE_ALONE(flag)
 DEFINE_ALONE(event)
+DEFINE_ALONE(inlined_event)
 DEFINE_CALLED(futex)
 DEFINE_CALLED(count)
 DEFINE_CALLED(flag)
@@ -283,12 +302,14 @@ static const struct bench_contender semaphores[] = {
     {"sem_t", alone_sem, NULL},
     {"pthread robust", alone_robust, NULL},
     {"libmp Semaphore", alone_semaphore, NULL},
+    {"libmp Semaphore, inlined", alone_inlined_semaphore, NULL},
 };
 static const struct bench_contender events[] = {
     {"futex", alone_flag, NULL},
     {"futex, called", alone_called_flag, NULL},
     {"pthread robust", alone_robust, NULL},
     {"libmp Event", alone_event, NULL},
+    {"libmp Event, inlined", alone_inlined_event, NULL},
 };
 static const struct bench_contender fights[] = {
     {"futex+spin", fight_futex, NULL},
