@@ -1,4 +1,4 @@
-/* mp/mp.h: all of libmp.
+/* mp/mp.h: all of libmp but mp/inline.h, which is for those who ask for it.
  * SPDX-License-Identifier: MIT */
 #ifndef MP_MP_H
 #define MP_MP_H

@@ -45,7 +45,7 @@ static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self,
     if (word != marked && !atomic_compare_exchange_strong(&guard->word, &word, marked))
         return 0;
     MP__POINT("guard.acquire.announced");
-    if (mode && is_safe && !mp__mode_is_checked(mp__mode_look(mode)))
+    if (mode && is_safe && !mp__mode_is_checked(atomic_load(&mode->word)))
         return make_good(guard, mode);
     if (mp__deadlock_find(self) == MP_EDEADLK)
         return MP_EDEADLK;

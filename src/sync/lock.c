@@ -284,6 +284,8 @@ void mp_lock_free(mp_lock *lock) {
     if (!lock || mp__kind_check(lock, MP__KIND_LOCK, __func__, "lock") < 0 || !mp__self())
         return;
     forget_held(lock);
+    if (mp__lock_is_mine(lock, mp__self()))
+        mp__unhold(mp__self(), MP__HOLDING_LOCK, lock);
     mp__object_free(lock);
 }
 
