@@ -24,7 +24,7 @@ typedef uint32_t __attribute__((may_alias)) mp__inline_word;
 
 enum mp__inline_layout {
     MP__INLINE_SEMAPHORE = 0x6d700002, /* word 0; word 1 its bound, word 2 units << 1 | sleepers */
-    MP__INLINE_EVENT = 0x6d700004      /* word 0; word 1 is 1 when set, word 2 marks of waiters */
+    MP__INLINE_EVENT = 0x6d700004      /* word 0; word 1 is 1 when set, has bit 1 for sleepers */
 };
 
 MP_BEGIN_DECLS
@@ -32,7 +32,7 @@ MP_BEGIN_DECLS
 /* For the macros below alone. A unit was added to a semaphore whose word was `word`: somebody
  * sleeps, or it is one too many. returns: 0; MP_EINVAL: taken back, as mp_semaphore_release. */
 int mp_inline_release_end(mp_semaphore *semaphore, uint32_t word);
-void mp_inline_set_end(mp_event *event); /* an event was set that somebody waits for */
+void mp_inline_set_end(mp_event *event); /* an event was set that somebody sleeps for */
 
 static inline bool mp__inline_is(const void *object, uint32_t kind) {
     return __builtin_expect(
@@ -65,26 +65,27 @@ static inline int mp__inline_semaphore_release(mp_semaphore *semaphore, unsigned
 }
 
 static inline int mp__inline_event_set(mp_event *event) {
-    mp__inline_word *words = (mp__inline_word *)event;
     if (!mp__inline_is(event, MP__INLINE_EVENT))
         return mp_event_set(event);
-    if (!__atomic_exchange_n(&words[1], 1, __ATOMIC_SEQ_CST) &&
-        __builtin_expect(__atomic_load_n(&words[2], __ATOMIC_SEQ_CST) & 3, 0))
+    uint32_t word = __atomic_exchange_n((mp__inline_word *)event + 1, 1, __ATOMIC_SEQ_CST);
+    if (__builtin_expect(word & 2, 0))
         mp_inline_set_end(event);
     return 0;
 }
 
 static inline int mp__inline_event_clear(mp_event *event) {
+    uint32_t word = 1;
     if (!mp__inline_is(event, MP__INLINE_EVENT))
         return mp_event_clear(event);
-    __atomic_exchange_n((mp__inline_word *)event + 1, 0, __ATOMIC_SEQ_CST);
+    (void)__atomic_compare_exchange_n((mp__inline_word *)event + 1, &word, 0, false,
+                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     return 0;
 }
 
 static inline bool mp__inline_event_is_set(const mp_event *event) {
     if (!mp__inline_is(event, MP__INLINE_EVENT))
         return mp_event_is_set(event);
-    return __atomic_load_n((const mp__inline_word *)event + 1, __ATOMIC_ACQUIRE);
+    return __atomic_load_n((const mp__inline_word *)event + 1, __ATOMIC_ACQUIRE) == 1;
 }
 
 static inline int mp__inline_event_wait(mp_event *event, double timeout) {

@@ -16,6 +16,7 @@
  *     everything but _free      any thread of any process, at any time
  *     mp_event_set              also a signal handler
  *     _free                     one thread, once, when nobody is in a call on the object or will be
+ *                               (also not in the release that has served us)
  *
  * IF A PROCESS DIES IN THE MIDDLE OF ...
  *     holding a lock            one who waits, or comes next, gets MP_EOWNERDEAD and the lock

@@ -63,7 +63,7 @@ static void dump_condition(const struct mp__sight *sight) {
 static void dump_event(const struct mp__sight *sight) {
     const struct event_shared *event = sight->object;
     fprintf(sight->stream, "event %p %s", sight->block,
-            atomic_load(&event->is_set) ? "set" : "not set");
+            atomic_load(&event->word) == 1 ? "set" : "not set");
 }
 
 static void dump_barrier(const struct mp__sight *sight) {

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+/* Is there such a thing here, as far as this process can see? */
+bool mp__barrier_exists(void);
+
 /* From now on the threads of this process are among "all others". Costs a system call the first
  * time, and 10 ms in a process that has several threads already. false: the system cannot. */
 bool mp__barrier_join(void);

@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "os/barrier.h"
 
+bool mp__barrier_exists(void) {
+    return false;
+}
+
 bool mp__barrier_join(void) {
     return false;
 }

@@ -11,4 +11,13 @@
 #endif
 #endif
 
+/* For a function that looks at memory which may be another one's by now, and believes nothing. */
+#if defined(MP__UNDER_TSAN) && defined(__clang__)
+#define MP__NO_TSAN __attribute__((no_sanitize("thread"), noinline))
+#elif defined(MP__UNDER_TSAN)
+#define MP__NO_TSAN __attribute__((no_sanitize_thread, noinline))
+#else
+#define MP__NO_TSAN
+#endif
+
 #endif

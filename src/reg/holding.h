@@ -1,5 +1,6 @@
 /* What a thread has taken in the arena, written before taking it and erased after giving it back,
- * so that somebody else can give it back for it. SPDX-License-Identifier: MIT */
+ * so that somebody else can give it back for it. A few locks stay: `kept` in reg/thread.h.
+ * SPDX-License-Identifier: MIT */
 #ifndef MP__REG_HOLDING_H
 #define MP__REG_HOLDING_H
 

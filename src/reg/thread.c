@@ -70,6 +70,7 @@ static void end_thread(void *value) {
         return;
     mp__self_cached = NULL;
     mp__kept_end(record);
+    memset(mp__kept, 0, sizeof mp__kept); /* what it still holds is on its record */
     bool is_empty = mp__holdings_are_empty(record);
     if (is_empty)
         mp__holdings_drop_chunks(record);

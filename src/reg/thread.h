@@ -48,8 +48,9 @@ struct mp__kept {
     const void *lock;       /* that one; NULL none */
     const void *held;       /* the same while this thread has taken it so; NULL it has not */
     _Atomic uint32_t *word; /* of the lock, which names its owner */
-    uint32_t index;         /* of this thread's record */
     uint32_t mode;          /* of the lock as it was taken, see sync/mode.h */
+    uint16_t index;         /* of this thread's record */
+    uint16_t misses;        /* other locks that wanted this place */
 };
 extern _Thread_local struct mp__kept mp__kept[MP__KEPT] __attribute__((tls_model("initial-exec")));
 void mp__kept_end(struct thread_shared *self); /* name those no more that are not this thread's */

@@ -12,8 +12,8 @@
 
 struct event_shared {
     _Alignas(16) mp__kind_word kind; /* MP__KIND_EVENT */
-    _Atomic uint32_t is_set;         /* 1, or 0 */
     _Atomic uint32_t word;           /* as drawn in event.c */
+    _Atomic uint32_t waits;          /* numbers given to them */
 };
 
 /* 0, or MP_ESTATE with what contradicts itself in the detail. */

@@ -12,9 +12,9 @@
 
 /* Also when others sleep: whoever went to sleep for the waiters bit alone would leave it set behind
  * it, and so send the next one to sleep. */
-static uint32_t spin_while_held(struct mp__guard *guard) {
+static uint32_t spin_while_held(struct mp__guard *guard, enum mp__spin_kind kind) {
     uint32_t word = atomic_load_explicit(&guard->word, memory_order_relaxed);
-    struct mp__spin spin = mp__spin_begin(MP__SPIN_LOCK);
+    struct mp__spin spin = mp__spin_begin(kind);
     while ((word & MP__GUARD_OWNER) && mp__spin_once(&spin))
         word = atomic_load_explicit(&guard->word, memory_order_relaxed);
     mp__spin_end(&spin, !(word & MP__GUARD_OWNER));
@@ -61,8 +61,9 @@ static int sleep_while_held(struct mp__guard *guard, struct thread_shared *self,
 static int wait_until_mine(struct mp__guard *guard, struct thread_shared *self, mp__time deadline,
                            struct mp__mode *mode) {
     uint32_t keep = 0;
+    enum mp__spin_kind kind = mode ? MP__SPIN_LOCK : MP__SPIN_GUARD;
     for (;;) {
-        uint32_t word = deadline > 0 ? spin_while_held(guard) : atomic_load(&guard->word);
+        uint32_t word = deadline > 0 ? spin_while_held(guard, kind) : atomic_load(&guard->word);
         if (!(word & MP__GUARD_OWNER)) {
             uint32_t mine = self->index | keep | (word & MP__GUARD_WAITERS);
             if (!atomic_compare_exchange_strong_explicit(

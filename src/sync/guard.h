@@ -7,7 +7,8 @@
  *    +---------+------+----------------+--------------+
  *
  * Acquire: write the holding, compare-and-swap 0 -> me. Release: exchange me -> 0, wake one if the
- * waiters bit was set, erase the holding. `dead`: the last owner died in it; whoever acquires next
+ * waiters bit was set, erase the holding. (Locks have a quicker way beside this one: sync/lock.c,
+ * sync/mode.h.) `dead`: the last owner died in it; whoever acquires next
  * is told once, by MP_EOWNERDEAD.
  *
  * Not handed over: whoever runs takes it, a woken sleeper tries like all others. `waiters` is a

@@ -1,11 +1,11 @@
 /* Lock and RLock: a guard, and for RLock how deep its owner is in it.
  * SPDX-License-Identifier: MIT
  *
- * The quick way. A locked instruction waits for every store before it, and a load of the word it
- * changed for the instruction. So a thread that takes the same lock again and again keeps it on
- * record (mp__kept) when it gives it back: then to take it is one compare-and-swap, to give it back
- * one store, and neither writes or reads anything else that is shared. What it has taken so it may
- * give back in any other way, and is as safe from its death as by a holding. All other locks, and
+ * The quick way. A locked instruction waits for every store before it, and a load of the word that
+ * it changed waits for the instruction. So a thread that takes the same lock again and again keeps
+ * it on record (mp__kept) when it gives it back: then to take it is one compare-and-swap and to
+ * give it back one store, and neither looks at the word nor writes a holding. It is as safe from
+ * deaths as a holding: who finds it on a dead one's record looks at the lock's word. Others, and
  * those that somebody sleeps for, go the way of all guards. */
 #include "sync/lock.h"
 
@@ -18,10 +18,11 @@
 #include "base/point.h"
 #include "os/barrier.h"
 #include "os/futex.h"
+#include "os/sanitizer.h"
 #include "reg/recover.h"
 #include "shm/heap.h"
 
-#define SELDOM 16 /* locks that a thread takes before it keeps one */
+#define MISSES 16 /* times another lock wants the place of a kept one, before it gets it */
 
 void mp__lock_init(struct lock_shared *lock, bool is_recursive) {
     lock->is_recursive = is_recursive;
@@ -100,6 +101,42 @@ static void begin_depth(struct lock_shared *lock) {
         set_depth(lock, 1);
 }
 
+static struct mp__kept *kept_of(const struct lock_shared *lock) {
+    return &mp__kept[(uintptr_t)lock / sizeof *lock % MP__KEPT];
+}
+
+/* It was one, in the arena, when we began to keep it. */
+static bool is_lock_still(const struct lock_shared *lock) {
+    return atomic_load_explicit(&lock->kind, memory_order_relaxed) == MP__KIND_LOCK;
+}
+
+/* Keep it on record from now on, unless another one that is ours has its place. */
+__attribute__((noinline)) static void keep(struct lock_shared *lock, struct thread_shared *self) {
+    struct mp__kept *kept = kept_of(lock);
+    const struct lock_shared *held = kept->held;
+    kept->misses = 0;
+    if ((held && is_lock_still(held) && mp__lock_is_mine(held, self)) || !mp__barrier_join())
+        return;
+    atomic_store_explicit(&self->kept[kept - mp__kept], mp__holding_make(MP__HOLDING_LOCK, lock),
+                          memory_order_release);
+    MP__POINT("lock.keep.written");
+    *kept =
+        (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = (uint16_t)self->index};
+}
+
+/* It is ours, by a holding. A kept one is held by the quick way from here on, however it was got:
+ * what is kept is what nobody but this thread erases. */
+static void settle(struct lock_shared *lock, struct thread_shared *self) {
+    struct mp__kept *kept = kept_of(lock);
+    if (kept->lock == lock) {
+        kept->mode = mp__mode_look(&lock->mode);
+        kept->held = lock;
+        mp__unhold(self, MP__HOLDING_LOCK, lock);
+    } else if (++kept->misses == MISSES) {
+        keep(lock, self);
+    }
+}
+
 /* The guard was not free at first sight; the holding is written. */
 __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
                                                    struct thread_shared *self, double timeout) {
@@ -114,6 +151,7 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
                    ? mp__fail(code, "mp_lock_acquire: not free within %g seconds", timeout)
                    : code;
     }
+    settle(lock, self);
     begin_depth(lock);
     if (code == MP_EOWNERDEAD) {
         mp__log_held(MP_LOG_DEBUG, "lock %p: taken over from a dead owner", (void *)lock);
@@ -121,31 +159,6 @@ __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
     }
     mp__log_catch_up();
     return code;
-}
-
-static struct mp__kept *kept_of(const struct lock_shared *lock) {
-    return &mp__kept[(uintptr_t)lock / sizeof *lock % MP__KEPT];
-}
-
-/* From now on it is not held by the quick way; perhaps in another one, by us or by anyone. */
-static void forget_held(const struct lock_shared *lock) {
-    if (kept_of(lock)->held == lock)
-        kept_of(lock)->held = NULL;
-}
-
-/* Keep it on record from now on, unless another one that is ours has its place. */
-static void keep(struct lock_shared *lock, struct thread_shared *self) {
-    static _Thread_local unsigned count; /* what is taken seldom need not be quick */
-    struct mp__kept *kept = kept_of(lock);
-    if (count < SELDOM && ++count < SELDOM)
-        return;
-    if (kept->lock == lock || (kept->held && mp__lock_is_mine(kept->held, self)) ||
-        !mp__barrier_join())
-        return;
-    atomic_store_explicit(&self->kept[kept - mp__kept], mp__holding_make(MP__HOLDING_LOCK, lock),
-                          memory_order_release);
-    MP__POINT("lock.keep.written");
-    *kept = (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = self->index};
 }
 
 /* Is it an RLock that this thread has? */
@@ -165,26 +178,34 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
         return mp__fail(MP_EINVAL, "mp_lock_acquire: the timeout is not a number");
     if (is_taken_again(lock, self))
         return go_deeper(lock);
-    forget_held(lock);
-    keep(lock, self);
     code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
     if (code == MP_ETIMEDOUT)
         return wait_for_lock(lock, self, timeout);
-    if (code == 0)
-        begin_depth(lock);
-    return code;
+    if (code < 0)
+        return code;
+    settle(lock, self);
+    begin_depth(lock);
+    return 0;
 }
 
-/* It was one, in the arena, when we began to keep it. */
-static bool is_lock_still(const struct lock_shared *lock) {
-    return atomic_load_explicit(&lock->kind, memory_order_relaxed) == MP__KIND_LOCK;
+/* The way of all guards. */
+__attribute__((noinline)) static int acquire_by_holding(struct lock_shared *lock, double timeout) {
+    struct thread_shared *self = mp__self_cached;
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || isnan(timeout) ||
+        is_taken_again(lock, self) || !mp__hold_quick(self, MP__HOLDING_LOCK, lock))
+        return acquire_slowly(lock, timeout);
+    if (!mp__guard_take(&lock->guard, self->index))
+        return wait_for_lock(lock, self, timeout);
+    settle(lock, self);
+    begin_depth(lock);
+    return 0;
 }
 
 int mp_lock_acquire(mp_lock *lock, double timeout) {
     struct mp__kept *kept = kept_of(lock);
     if (kept->lock != lock || !lock || !is_lock_still(lock) || isnan(timeout) ||
         !mp__guard_take(&lock->guard, kept->index))
-        return acquire_slowly(lock, timeout);
+        return acquire_by_holding(lock, timeout);
     kept->mode = mp__mode_look(&lock->mode);
     kept->held = lock;
     begin_depth(lock);
@@ -192,7 +213,7 @@ int mp_lock_acquire(mp_lock *lock, double timeout) {
 }
 
 /* Somebody else's Lock: make it ours first, so that at every moment the list of its owner names it.
- */
+ * What else of ours names it then is left from a release that another one was quicker in. */
 static int take_over(struct lock_shared *lock, struct thread_shared *self) {
     if (!mp__hold(self, MP__HOLDING_LOCK, lock))
         return -ENOMEM;
@@ -203,13 +224,14 @@ static int take_over(struct lock_shared *lock, struct thread_shared *self) {
         owner = word & MP__GUARD_OWNER;
         if (owner == 0) {
             mp__unhold(self, MP__HOLDING_LOCK, lock);
+            mp__unhold(self, MP__HOLDING_LOCK, lock);
             return mp__fail(MP_EINVAL, "mp_lock_release: the lock is not held by anyone");
         }
-        mp__mode_turn(&lock->mode); /* what its owner believes about it is true no more */
     } while (!atomic_compare_exchange_weak_explicit(&lock->guard.word, &word,
                                                     (word & ~MP__GUARD_OWNER) | self->index,
                                                     memory_order_acquire, memory_order_relaxed));
     MP__POINT("lock.take_over.taken");
+    mp__mode_turn(&lock->mode); /* what its owner believes about it is true no more */
     mp__unhold_of(owner, MP__HOLDING_LOCK, lock);
     MP__POINT("lock.take_over.erased");
     return 0;
@@ -221,31 +243,30 @@ static int release_of_other(struct lock_shared *lock, struct thread_shared *self
         return code;
     if (mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
         return 0;
+    mp__unhold(self, MP__HOLDING_LOCK, lock);
     return mp__fail(MP_EINVAL,
                     "mp_lock_release: another thread released the lock at the same time");
 }
 
-/* It was given back by a store, and its mode has changed meanwhile: perhaps the store wiped out the
- * mark of somebody who sleeps. */
-__attribute__((noinline)) static int wake_one(struct lock_shared *lock) {
-    mp__futex_wake(&lock->guard.word, 1);
-    return 0;
+/* It is held by the quick way no more; perhaps it is another one's by now. */
+static void forget_held(const struct lock_shared *lock) {
+    if (kept_of(lock)->held == lock)
+        kept_of(lock)->held = NULL;
 }
 
-/* Taken by the quick way, but perhaps somebody sleeps, or it is not ours any more. */
-static bool release_checked(struct lock_shared *lock, struct thread_shared *self) {
-    if (kept_of(lock)->held != lock)
+/* Taken by the quick way, but somebody sleeps or has slept lately. */
+static bool give_checked(struct lock_shared *lock, struct thread_shared *self) {
+    bool is_quick = kept_of(lock)->held == lock;
+    uint32_t word = atomic_load_explicit(&lock->guard.word, memory_order_relaxed);
+    forget_held(lock);
+    if ((word & MP__GUARD_OWNER) != self->index)
         return false;
-    kept_of(lock)->held = NULL;
-    if (!mp__lock_is_mine(lock, self))
-        return false;
-    mp__mode_calm(&lock->mode,
-                  atomic_load_explicit(&lock->guard.word, memory_order_relaxed) == self->index);
-    return mp__guard_give(&lock->guard, self->index);
+    mp__mode_calm(&lock->mode, word == self->index);
+    return is_quick && mp__guard_give(&lock->guard, self->index);
 }
 
-/* Somebody sleeps, it is taken several times or was not taken by the quick way, it is another
- * one's, or there is something to join or to refuse first. */
+/* Somebody sleeps, it is taken several times or was not taken last, it is another one's, or there
+ * is something to join or to refuse first. */
 __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
     int code = mp__kind_check(lock, MP__KIND_LOCK, "mp_lock_release", "lock");
     if (code < 0)
@@ -255,10 +276,29 @@ __attribute__((noinline)) static int release_slowly(struct lock_shared *lock) {
         return -ENOMEM;
     if (lock->is_recursive && !mp__lock_is_mine(lock, self))
         return mp__fail(MP_EOWNER, "mp_lock_release: this thread does not hold the RLock");
-    if (leave_once(lock) || release_checked(lock, self) ||
+    if (leave_once(lock) || give_checked(lock, self) ||
         mp__guard_release_checked(&lock->guard, self, MP__HOLDING_LOCK, lock))
         return 0;
     return release_of_other(lock, self);
+}
+
+/* The way of all guards. */
+__attribute__((noinline)) static int release_by_holding(struct lock_shared *lock) {
+    struct thread_shared *self = mp__self_cached;
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || depth_of(lock) > 1)
+        return release_slowly(lock);
+    mp__holding *top = mp__holding_top(self, MP__HOLDING_LOCK, lock);
+    if (!top || !mp__guard_give(&lock->guard, self->index))
+        return release_slowly(lock);
+    mp__holding_erase(self, top); /* it was ours, so nobody else has erased it */
+    return 0;
+}
+
+/* It was given back by a store, and its mode has changed meanwhile: perhaps the store wiped out the
+ * mark of somebody who sleeps. */
+__attribute__((noinline)) static int wake_one(struct lock_shared *lock) {
+    mp__futex_wake(&lock->guard.word, 1);
+    return 0;
 }
 
 int mp_lock_release(mp_lock *lock) {
@@ -266,7 +306,7 @@ int mp_lock_release(mp_lock *lock) {
     uint32_t mode = kept->mode;
     if (kept->held != lock || !lock || !is_lock_still(lock) || depth_of(lock) > 1 ||
         !mp__mode_is_quick(mode) || mp__mode_look(&lock->mode) != mode)
-        return release_slowly(lock);
+        return release_by_holding(lock);
     MP__POINT("lock.release.judged");
     kept->held = NULL;
     atomic_store_explicit(&lock->guard.word, 0, memory_order_release);
@@ -297,7 +337,11 @@ uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
 }
 
 int mp__lock_enter_again(struct lock_shared *lock, struct thread_shared *self, uint32_t depth) {
-    int code = mp__guard_acquire(&lock->guard, self, MP__HOLDING_LOCK, lock, MP__NEVER);
+    int code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    if (code == MP_ETIMEDOUT)
+        code = mp__guard_wait_for_lock(&lock->guard, self, MP__NEVER, &lock->mode, false);
+    if (code == 0 || code == MP_EOWNERDEAD)
+        settle(lock, self);
     if (lock->is_recursive)
         set_depth(lock, depth);
     return code;
@@ -326,11 +370,15 @@ int mp__lock_check(const struct lock_shared *lock) {
     return 0;
 }
 
-/* A lock that was freed meanwhile is no lock any more; one that is somebody else's now only gets a
- * wake-up too many. */
+/* A kept lock may have been freed long ago: then its memory may be anything by now. */
+static MP__NO_TSAN bool is_lock_by_now(const struct lock_shared *lock) {
+    return atomic_load_explicit(&lock->kind, memory_order_relaxed) == MP__KIND_LOCK;
+}
+
+/* One that is somebody else's now only gets a wake-up too many. */
 static void recover_lock(void *object, uint32_t dead_thread) {
     struct lock_shared *lock = object;
-    if (!mp__kind_is(lock, MP__KIND_LOCK))
+    if (!mp__arena_contains(lock, sizeof *lock) || !is_lock_by_now(lock))
         return;
     if (mp__guard_owner(&lock->guard) == dead_thread)
         mp__recover_note("lock", lock, "who takes it next is told that its owner has died");

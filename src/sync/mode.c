@@ -14,7 +14,8 @@ static uint32_t make_word(uint32_t turn, enum mp__mode_state state) {
 
 /* Begins anywhere: a thread may still believe that it holds a lock that was freed here. */
 void mp__mode_init(struct mp__mode *mode) {
-    atomic_init(&mode->word, make_word((uint32_t)mp__now(), MP__MODE_QUICK));
+    atomic_init(&mode->word, make_word((uint32_t)mp__now(),
+                                       mp__barrier_exists() ? MP__MODE_QUICK : MP__MODE_CHECKED));
     mode->calm = 0;
 }
 

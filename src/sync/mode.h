@@ -21,7 +21,7 @@
  * back lets others sleep on a mark that nobody will look at: so it looks, and wakes them.
  * tests/model/release.pml checks all that.
  *
- * Where there is no such barrier nobody releases by a store. */
+ * Where there is no such barrier a lock is CHECKED from the first. */
 #ifndef MP__SYNC_MODE_H
 #define MP__SYNC_MODE_H
 

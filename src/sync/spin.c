@@ -7,11 +7,9 @@ static const struct {
     int step;           /* pauses before the second look; doubled from look to look */
     int longest_step;   /* up to this */
     unsigned try_every; /* times: then the longest is tried although it does not pay */
-} kinds[] = {[MP__SPIN_LOCK] = {1000, 8, 128, 16},
-             [MP__SPIN_EVENT] = {2000, 1, 1, 64},
-             [MP__SPIN_CHILD] = {1000, 8, 8, 16},
-             [MP__SPIN_SOCKET] = {800, 8, 8, 128},
-             [MP__SPIN_GATHER] = {32, 1, 1, 64}};
+} kinds[] = {[MP__SPIN_LOCK] = {1000, 8, 128, 16}, [MP__SPIN_GUARD] = {1000, 64, 256, 16},
+             [MP__SPIN_EVENT] = {2000, 1, 1, 64},  [MP__SPIN_CHILD] = {1000, 8, 8, 16},
+             [MP__SPIN_SOCKET] = {800, 8, 8, 128}, [MP__SPIN_GATHER] = {32, 1, 1, 64}};
 
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned char doubt; /* how often it did not pay lately; pauses are halved for each */

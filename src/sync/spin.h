@@ -23,6 +23,8 @@
 
 enum mp__spin_kind {
     MP__SPIN_LOCK,   /* looks ever more seldom: each look takes the line away from who holds it */
+    MP__SPIN_GUARD,  /* still more seldom: who has it takes it many times in a row meanwhile, and
+                        does not wait for its lines each time */
     MP__SPIN_EVENT,  /* sees at once what happens */
     MP__SPIN_CHILD,  /* for a child that begins or ends; lets others run */
     MP__SPIN_SOCKET, /* each look is a system call */

@@ -103,6 +103,47 @@ static void test_a_waiter_sees_what_was_cleared_at_once(void **state) {
     close_scene(scene);
 }
 
+static void stop_setting(void *arg) {
+    struct scene *scene = arg;
+    mpt_stop_at("event.set.set", 1);
+    MPT_OK(mp_event_set(scene->event));
+}
+
+static pid_t start_stopped(void (*body)(void *arg), struct scene *scene) {
+    int status;
+    pid_t pid = mpt_fork(body, scene);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    return pid;
+}
+
+static void test_one_set_serves_one_wait(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    pid_t setter = start_stopped(stop_setting, scene);
+    MPT_OK(mp_event_wait(scene->event, 20));
+    MPT_OK(mp_event_clear(scene->event));
+    MPT_CODE(mp_event_wait(scene->event, 0.001), MP_ETIMEDOUT);
+    kill(setter, SIGCONT);
+    assert_int_equal(mpt_join(setter), 0);
+    MPT_CODE(mp_event_wait(scene->event, 0.02), MP_ETIMEDOUT);
+    close_scene(scene);
+}
+
+/* The one who was to wake it is killed, another one has set and cleared it meanwhile. */
+static void test_a_pulse_is_seen_although_a_setter_dies(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    pid_t waiter = mpt_fork(wait_for_it, scene);
+    MPT_UNTIL(scene->ready == 1 && mpt_is_asleep(waiter));
+    pid_t setter = start_stopped(stop_setting, scene);
+    MPT_OK(mp_event_set(scene->event));
+    MPT_OK(mp_event_clear(scene->event));
+    mpt_kill(setter);
+    assert_int_equal(mpt_join(waiter), 0);
+    close_scene(scene);
+}
+
 static void *answer_many(void *arg) {
     struct scene *scene = arg;
     for (int i = 0; i < 500; i++) {
@@ -189,12 +230,11 @@ static void test_a_handler_may_set_it_while_its_thread_waits(void **state) {
     close_scene(scene);
 }
 
-MPT_MAIN(MPT_CASE(test_set_and_clear_change_it),
-         MPT_CASE(test_bad_arguments_are_refused),
-         MPT_CASE(test_set_wakes_everybody),
+MPT_MAIN(MPT_CASE(test_set_and_clear_change_it), MPT_CASE(test_bad_arguments_are_refused),
+         MPT_CASE(test_set_wakes_everybody), MPT_CASE(test_one_set_serves_one_wait),
+         MPT_CASE(test_a_pulse_is_seen_although_a_setter_dies),
          MPT_CASE(test_a_waiter_sees_what_was_cleared_at_once),
-         MPT_CASE(test_two_processes_take_turns),
-         MPT_CASE(test_two_threads_take_turns),
+         MPT_CASE(test_two_processes_take_turns), MPT_CASE(test_two_threads_take_turns),
          MPT_CASE(test_a_setter_that_dies_before_its_wake_has_set),
          MPT_CASE(test_a_killed_waiter_blocks_nobody),
          MPT_CASE(test_a_handler_may_set_it_while_its_thread_waits))

@@ -13,6 +13,7 @@
 #include "os/barrier.h"
 #include "reg/registry.h"
 #include "sync/lock.h"
+#include "sync/waiters.h"
 
 enum { MANY = 5000 }; /* uses after which a lock that nobody sleeps for is quick again */
 
@@ -185,6 +186,63 @@ static void test_sleepers_outlive_one_that_dies_before_it_wakes_them(void **stat
     close_scene(scene);
 }
 
+/* What a thread has it may still try to take again, in vain; then it dies, or ends in order. */
+static void try_again(struct scene *scene) {
+    use(scene->lock, 50);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    MPT_CODE(mp_lock_acquire(scene->lock, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_CODE(mp_lock_acquire(scene->lock, 0.001), MP_ETIMEDOUT);
+    for (unsigned i = 0; i < 9; i++)
+        use(scene->others[i], 50);
+}
+
+static void try_again_and_die(void *arg) {
+    try_again(arg);
+    kill(getpid(), SIGKILL);
+}
+
+static void try_again_and_end(void *arg) {
+    try_again(arg);
+}
+
+static void test_death_after_a_second_try_is_told(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    assert_int_equal(mpt_join(mpt_fork(try_again_and_die, scene)), -SIGKILL);
+    MPT_CODE(mp_lock_acquire(scene->lock, 5), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(scene->lock));
+    assert_int_equal(mpt_join(mpt_fork(try_again_and_end, scene)), 0);
+    MPT_CODE(mp_lock_acquire(scene->lock, 5), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(scene->lock));
+    close_scene(scene);
+}
+
+/* Its record is not that of the thread before, or it would have its lock. */
+static void hold_another(void *arg) {
+    struct scene *scene = arg;
+    MPT_OK(mp_lock_acquire(scene->others[0], MP_NOWAIT));
+    MPT_CHECK(mp__guard_owner(&scene->lock->guard) != mp__self()->index);
+    MPT_OK(mp_lock_release(scene->others[0]));
+}
+
+static void hold_in_a_thread(void *arg) {
+    mpt_run_threads(1, try_again_and_end, arg);
+    kill(getpid(), SIGKILL);
+}
+
+static void test_a_thread_may_end_while_it_holds_it(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    mpt_run_threads(1, try_again_and_end, scene);
+    mpt_run_threads(1, hold_another, scene);
+    MPT_CODE(mp_lock_acquire(scene->lock, MP_NOWAIT), MP_ETIMEDOUT);
+    MPT_OK(mp_lock_release(scene->lock));
+    assert_int_equal(mpt_join(mpt_fork(hold_in_a_thread, scene)), -SIGKILL);
+    MPT_CODE(mp_lock_acquire(scene->lock, 5), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(scene->lock));
+    close_scene(scene);
+}
+
 static void release_it(void *arg) {
     MPT_OK(mp_lock_release(((struct scene *)arg)->lock));
 }
@@ -212,6 +270,38 @@ static void test_a_belief_does_not_outlive_a_release_by_another(void **state) {
     MPT_OK(mp_lock_release(scene->lock)); /* of the third, as any thread may */
     scene->go = 1;
     assert_int_equal(mpt_join(third), 0);
+    close_scene(scene);
+}
+
+static bool holds_nothing(void) {
+    for (unsigned i = 0; i < MP__HOLDINGS_INLINE; i++)
+        if (atomic_load(&mp__self()->holdings[i]) != 0)
+            return false;
+    return true;
+}
+
+static void release_of_both(void *arg) {
+    struct scene *scene = arg;
+    mpt_stop_at("lock.take_over.taken", 1);
+    int code = mp_lock_release(scene->lock);
+    MPT_CHECK(code == 0 || code == MP_EINVAL);
+    MPT_CHECK(holds_nothing());
+}
+
+/* A mistake of the program, of which nothing stays behind. */
+static void test_two_release_it_at_once(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    for (int turn = 0; turn < 5; turn++) {
+        MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+        pid_t other = start_stopped(release_of_both, scene);
+        MPT_OK(mp_lock_release(scene->lock));
+        kill(other, SIGCONT);
+        assert_int_equal(mpt_join(other), 0);
+        assert_true(holds_nothing());
+        assert_false(mp_lock_locked(scene->lock));
+        use(scene->lock, MANY);
+    }
     close_scene(scene);
 }
 
@@ -297,6 +387,34 @@ static void test_a_condition_waits_with_a_quick_lock(void **state) {
     close_scene(scene);
 }
 
+static void wait_to_be_told(void *arg) {
+    mp_condition *condition = arg;
+    MPT_OK(mp_condition_acquire(condition, 5));
+    MPT_OK(mp_condition_wait(condition, 20));
+    MPT_OK(mp_condition_release(condition));
+}
+
+/* Told by one who goes on holding the lock: who waits for that turns it as any other sleeper. */
+static void test_a_told_waiter_sleeps_for_the_lock(void **state) {
+    (void)state;
+    if (!has_quick_way())
+        skip();
+    struct scene *scene = open_scene();
+    mp_condition *condition;
+    MPT_OK(mp_condition_new(&condition, NULL, scene->lock));
+    pid_t waiter = mpt_fork(wait_to_be_told, condition);
+    MPT_UNTIL(mpt_is_asleep(waiter) && mp__waiter_count(condition) == 1);
+    use(scene->lock, MANY);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    assert_true(is_quick(scene->lock));
+    MPT_OK(mp_condition_notify(condition, 1));
+    MPT_UNTIL(mp__mode_is_checked(mp__mode_look(&scene->lock->mode)));
+    MPT_OK(mp_lock_release(scene->lock));
+    assert_int_equal(mpt_join(waiter), 0);
+    mp_condition_free(condition);
+    close_scene(scene);
+}
+
 static void use_and_end(void *arg) {
     use(((struct scene *)arg)->lock, 50);
 }
@@ -342,6 +460,9 @@ MPT_MAIN(MPT_CASE(test_a_lock_taken_again_and_again_is_quick),
          MPT_CASE(test_a_mark_that_is_wiped_out_is_made_good),
          MPT_CASE(test_death_at_each_point_of_the_quick_way),
          MPT_CASE(test_sleepers_outlive_one_that_dies_before_it_wakes_them),
+         MPT_CASE(test_death_after_a_second_try_is_told),
+         MPT_CASE(test_a_thread_may_end_while_it_holds_it), MPT_CASE(test_two_release_it_at_once),
+         MPT_CASE(test_a_told_waiter_sleeps_for_the_lock),
          MPT_CASE(test_a_belief_does_not_outlive_a_release_by_another),
          MPT_CASE(test_many_locks_at_once), MPT_CASE(test_all_that_a_dead_one_had_are_told),
          MPT_CASE(test_a_freed_one_is_refused_and_its_place_is_good_again),
