@@ -9,9 +9,8 @@
 #include "os/clock.h"
 #include "reg/member.h"
 
-/* If that member is dead: walk its threads' holdings from the newest to the oldest and
- * those it keeps, give each back,
- * then its blocks, then its slot. true: it is dead and nothing of it is left. Idempotent, may be
+/* If that member is dead: walk its threads' holdings from the newest to the oldest, then what they
+ * keep; give each back, then its blocks, then its slot. true: it is dead and nothing of it is left. Idempotent, may be
  * killed in the middle. */
 bool mp__recover_member(mp__member_ref ref);
 /* The same for who has a deadline: does not wait longer for another recovery, whose process may be

@@ -7,9 +7,9 @@
  *    +---------+------+----------------+--------------+
  *
  * Acquire: write the holding, compare-and-swap 0 -> me. Release: exchange me -> 0, wake one if the
- * waiters bit was set, erase the holding. (Locks have a quicker way beside this one: sync/lock.c,
- * sync/mode.h.) `dead`: the last owner died in it; whoever acquires next
- * is told once, by MP_EOWNERDEAD.
+ * waiters bit was set, erase the holding. Locks have a quicker way beside this one, see sync/lock.c
+ * and sync/mode.h. `dead`: the last owner died in it; whoever acquires next is told once, by
+ * MP_EOWNERDEAD.
  *
  * Not handed over: whoever runs takes it, a woken sleeper tries like all others. `waiters` is a
  * hint that may be set for nobody, never missing for longer than a slice of mp__sleep. */
