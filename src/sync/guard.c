@@ -10,12 +10,19 @@
 #include "sync/deadlock.h"
 #include "sync/spin.h"
 
+/* Several who put into one queue on all processors stand in each other's way while those who get
+ * have none. So who has looked in vain lets others run: then as many put as get. */
+static bool pause_again(struct mp__spin *spin) {
+    bool is_long = spin->kind == MP__SPIN_GUARD && spin->step == spin->longest_step;
+    return is_long ? mp__spin_yield(spin) : mp__spin_once(spin);
+}
+
 /* Also when others sleep: whoever went to sleep for the waiters bit alone would leave it set behind
  * it, and so send the next one to sleep. */
 static uint32_t spin_while_held(struct mp__guard *guard, enum mp__spin_kind kind) {
     uint32_t word = atomic_load_explicit(&guard->word, memory_order_relaxed);
     struct mp__spin spin = mp__spin_begin(kind);
-    while ((word & MP__GUARD_OWNER) && mp__spin_once(&spin))
+    while ((word & MP__GUARD_OWNER) && pause_again(&spin))
         word = atomic_load_explicit(&guard->word, memory_order_relaxed);
     mp__spin_end(&spin, !(word & MP__GUARD_OWNER));
     return word;
