@@ -10,8 +10,8 @@
 #include "reg/member.h"
 
 /* If that member is dead: walk its threads' holdings from the newest to the oldest, then what they
- * keep; give each back, then its blocks, then its slot. true: it is dead and nothing of it is left. Idempotent, may be
- * killed in the middle. */
+ * keep; give each back, then its blocks, then its slot. true: it is dead and nothing of it is left.
+ * Idempotent, may be killed in the middle. */
 bool mp__recover_member(mp__member_ref ref);
 /* The same for who has a deadline: does not wait longer for another recovery, whose process may be
  * stopped. In the past: not at all. false: alive, or not in time. */
