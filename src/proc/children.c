@@ -257,7 +257,8 @@ static int spin_for_end(struct child *child) {
     struct mp__spin spin = mp__spin_begin(MP__SPIN_CHILD);
     bool is_ending = false;
     int code;
-    while (launch.shared && !(is_ending = mp__launch_code(launch, &code)) && mp__spin_yield(&spin))
+    while (launch.shared && !(is_ending = mp__launch_code(launch, &code)) &&
+           mp__spin_yield_to_child(&spin))
         continue;
     mp__spin_end(&spin, is_ending);
     int ready = 0;

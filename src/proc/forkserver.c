@@ -17,6 +17,7 @@
 #include "os/unforked.h"
 #include "proc/section.h"
 #include "proc/start.h"
+#include "sync/spin.h"
 
 #define END_COUNT (MP__SPARE_CHANNELS + 1) /* control, then channels for the first spares */
 #define SPARE_SLICE (MP__SECOND / 50)      /* between looks at a server that may have died */
@@ -323,7 +324,7 @@ static int try_near_spares_first(struct child *child, const int *list, int count
     int here = mp__cpu_here();
     bool has_moved = atomic_exchange(&client.record->cpu, here) != here;
     atomic_store(&client.record->target, mp__function_word(&child->process->function));
-    child->is_near = child->is_near && here >= 0;
+    child->is_near = child->is_near && here >= 0 && !mp__spin_is_crowded();
     int code = child->is_near ? try_spares(child, list, count, here) : 0;
     if (code != 0)
         return code;

@@ -223,7 +223,7 @@ static bool has_answered(enum mp__launch_state state) {
 /* A spare child answers sooner than a sleeper wakes up. */
 static void spin_for_answer(const struct child *child) {
     struct mp__spin spin = mp__spin_begin(MP__SPIN_CHILD);
-    while (!has_answered(mp__launch_state(child->launch)) && mp__spin_yield(&spin))
+    while (!has_answered(mp__launch_state(child->launch)) && mp__spin_yield_to_child(&spin))
         continue;
     mp__spin_end(&spin, has_answered(mp__launch_state(child->launch)));
 }

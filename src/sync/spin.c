@@ -2,6 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include "sync/spin.h"
 
+#include "os/clock.h"
+
+#define LONG_YIELD (MP__SECOND / 500)  /* most that others of our kind take before we go on */
+#define CROWD_FIRST (MP__SECOND / 250) /* that a long yield is believed; twice as long if again */
+#define CROWD_LAST (MP__SECOND / 8)    /* up to this */
+
 static const struct {
     int most;           /* pauses: the longest spin */
     int step;           /* pauses before the second look; doubled from look to look */
@@ -16,10 +22,38 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     unsigned char turn;  /* counts begins, to try the full length again now and then */
 } learned[sizeof kinds / sizeof kinds[0]];
 
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+    mp__time until; /* no yielding before; 0: there never was a crowd */
+    mp__time pause; /* how long that was */
+} crowd;
+
+bool mp__spin_is_crowded(void) {
+    return crowd.until != 0 && mp__now() < crowd.until;
+}
+
+static void note_crowd(mp__time now) {
+    bool is_again = now - crowd.until < crowd.pause;
+    mp__time pause = is_again ? 2 * crowd.pause : CROWD_FIRST;
+    crowd.pause = pause < CROWD_LAST ? pause : CROWD_LAST;
+    crowd.until = now + crowd.pause;
+}
+
+bool mp__spin_yield_to_child(struct mp__spin *spin) {
+    mp__time begin = mp__now();
+    if (!mp__spin_yield(spin))
+        return false;
+    mp__time end = mp__now();
+    if (end - begin < LONG_YIELD)
+        return true;
+    note_crowd(end);
+    spin->left = 0;
+    return true;
+}
+
 struct mp__spin mp__spin_begin(enum mp__spin_kind kind) {
     bool is_trial = ++learned[kind].turn % kinds[kind].try_every == 0;
     int left = is_trial ? kinds[kind].most : kinds[kind].most >> learned[kind].doubt;
-    if (mp__cpu_is_alone())
+    if (mp__cpu_is_alone() || (kind == MP__SPIN_CHILD && mp__spin_is_crowded()))
         left = 0;
     return (struct mp__spin){.kind = kind,
                              .left = left,

@@ -58,4 +58,10 @@ static inline bool mp__spin_yield(struct mp__spin *spin) {
     return mp__spin_once(spin) && sched_yield() == 0;
 }
 
+/* The same for a child. When letting others run took milliseconds, somebody computes on this
+ * processor and takes whole slices: then no such spin begins for a while, since who sleeps is let
+ * in before such a one when it is woken. */
+bool mp__spin_yield_to_child(struct mp__spin *spin);
+bool mp__spin_is_crowded(void); /* is this thread in such a while? */
+
 #endif
