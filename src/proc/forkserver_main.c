@@ -6,9 +6,10 @@
  *
  * While children start and end at a high rate the server must not get in their way: it forks
  * many at once when the client says that few are left, and an end alone wakes it only after a
- * quiet moment. It forks on another processor than the client's, so that the system puts
- * the spares on that one, if it is idle: there they start and end soonest. Those that came to sleep
- * elsewhere it wakes, in a quiet moment, and they go there. */
+ * quiet moment. It forks on another processor than the client's, so that the system puts the spares
+ * on that one, if it is idle: there they start and end soonest. Only when none is left, and the
+ * client sleeps until it gets one, the server stays where it is. Those that came to sleep elsewhere
+ * it wakes, in a quiet moment, and they go there. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -286,12 +287,20 @@ static bool has_client_moved(void) {
     return atomic_load(&server.record->cpu) != server.cpu && mp__now() - server.moved > MOVE_PAUSE;
 }
 
+static unsigned count_idle(void) {
+    unsigned idle = 0;
+    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
+        idle += mp__spare_state(atomic_load(&server.record->spares[number].word)) == MP__SPARE_IDLE;
+    return idle;
+}
+
 /* true: some place is TAKEN and not yet LEFT, look again soon. */
 static bool refill_all(void) {
     bool is_taken = false;
     unsigned places = find_spares();
     mp__cpu_remember(); /* for the spares, too */
-    mp__cpu_leave(atomic_load(&server.record->cpu));
+    if (count_idle() > 0)
+        mp__cpu_leave(atomic_load(&server.record->cpu));
     mp__function_learn();
     if (server.last_launch != 0)
         mp__launch_expect_next(mp__launch_named(server.last_launch));
@@ -358,13 +367,6 @@ static void reap_ended(void) {
             continue;
         info = (siginfo_t){0};
     }
-}
-
-static unsigned count_idle(void) {
-    unsigned idle = 0;
-    for (unsigned number = 0; number < MP__SPARE_MAX; number++)
-        idle += mp__spare_state(atomic_load(&server.record->spares[number].word)) == MP__SPARE_IDLE;
-    return idle;
 }
 
 /* In a series of starts an empty stock costs more than a large one. */
