@@ -1,7 +1,7 @@
 /* Start and join of an empty child: raw fork and raw vfork+exec of this program against the three
- * start methods. With
- * --gigabyte the parent has touched 1 GiB of private memory, which fork has to copy the page tables
- * of. SPDX-License-Identifier: MIT */
+ * start methods; a few after a pause, and the average of a long series. With --gigabyte the parent
+ * has touched 1 GiB of private memory, which fork has to copy the page tables of.
+ * SPDX-License-Identifier: MIT */
 #include "bench.h"
 
 #include <string.h>
@@ -13,6 +13,7 @@
 
 #define STARTS_MAX 40             /* whose median is one sample */
 #define STARTS_FEW 5              /* of those that take a hundred times as long */
+#define SERIES 3000               /* starts in a row, whose average is one sample */
 #define BUSY_NANOSECONDS 50000000 /* that the parent has worked before each sample */
 
 /* One way to start a child and wait for its end. */
@@ -84,6 +85,17 @@ static double measure_starts(const void *subject) {
     return bench_median(microseconds, count);
 }
 
+/* Nobody has children in stock for so many. */
+static double measure_series(const void *subject) {
+    const struct way *way = subject;
+    unsigned count = bench_is_smoke() ? 40 : SERIES;
+    be_busy();
+    int64_t begin = bench_now();
+    for (unsigned i = 0; i < count; i++)
+        way->start(way->method);
+    return (double)(bench_now() - begin) / 1e3 / count;
+}
+
 static void touch_gigabyte(void) {
     size_t size = (size_t)1 << 30;
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -100,6 +112,13 @@ static const struct bench_contender contenders[] = {
     {"libmp spawn", measure_starts, &(struct way){start_process, MP_SPAWN, false}},
 };
 
+/* The last one alone with a large parent: it copies no tables. */
+static const struct bench_contender in_a_row[] = {
+    {"raw fork", measure_series, &(struct way){start_raw_fork, MP_DEFAULT, true}},
+    {"libmp fork", measure_series, &(struct way){start_process, MP_FORK, true}},
+    {"libmp forkserver", measure_series, &(struct way){start_process, MP_FORKSERVER, false}},
+};
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--nothing") == 0)
         return 0;
@@ -112,5 +131,9 @@ int main(int argc, char **argv) {
         touch_gigabyte();
     bench_run(is_large ? "start+join, 1 GiB parent" : "start+join", "us", contenders,
               BENCH_COUNT(contenders), 5);
+    if (is_large)
+        bench_run("start+join, 3000 in a row, 1 GiB", "us", &in_a_row[2], 1, 3);
+    else
+        bench_run("start+join, 3000 in a row", "us", in_a_row, BENCH_COUNT(in_a_row), 3);
     return 0;
 }

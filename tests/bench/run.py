@@ -41,6 +41,7 @@ SUBJECTS = {
 LIMITS = ("raw ring", "raw rings", "raw futex", "raw fork", "raw vfork+exec", "raw prefork", "raw task ring", "raw forks", "futex", "futex, called", "futex+spin")
 
 START, LARGE = "start+join", "start+join, 1 GiB parent"
+ROW, LARGE_ROW = "start+join, 3000 in a row", "start+join, 3000 in a row, 1 GiB"
 ALONE, FIGHT = "lock, alone", "lock, 2 processes, 100 ns inside"
 MOVED = "built in place and moved"
 RING, FUTEX, QUEUE, PIPE, BOOST, PYTHON = "raw ring", "raw futex", "libmp queue", "libmp pipe", "Boost message_queue", "CPython Queue"
@@ -52,6 +53,8 @@ ASKED = [
     (START, "libmp spawn", "<=", 1.15, "raw vfork+exec"),
     (START, "libmp forkserver", "<=", 0.5, "raw fork"),
     (LARGE, "libmp forkserver", "<=", 0.5, "raw fork", START),
+    (ROW, "libmp forkserver", "<=", 1.0, "raw fork"),
+    (LARGE_ROW, "libmp forkserver", "<=", 1.0, "raw fork", ROW),
     (LARGE, "libmp fork", "<=", 1.25, "raw fork"),
     (LARGE, "libmp spawn", "<=", 1.15, "raw vfork+exec"),
     (ALONE, "libmp Lock", "<=", 1.1, "futex"),
