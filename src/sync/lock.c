@@ -101,8 +101,17 @@ static void begin_depth(struct lock_shared *lock) {
         set_depth(lock, 1);
 }
 
+/* Which place a lock has among the kept ones of every thread. */
+static size_t place_of(const struct lock_shared *lock) {
+    return (uintptr_t)lock / sizeof *lock % MP__KEPT;
+}
+
 static struct mp__kept *kept_of(const struct lock_shared *lock) {
-    return &mp__kept[(uintptr_t)lock / sizeof *lock % MP__KEPT];
+    return &mp__kept[place_of(lock)];
+}
+
+static bool is_kept(const struct lock_shared *lock) {
+    return kept_of(lock)->lock == lock;
 }
 
 /* It was one, in the arena, when we began to keep it. */
@@ -110,34 +119,43 @@ static bool is_lock_still(const struct lock_shared *lock) {
     return atomic_load_explicit(&lock->kind, memory_order_relaxed) == MP__KIND_LOCK;
 }
 
-/* Keep it on record from now on, unless another one that is ours has its place. */
-__attribute__((noinline)) static void keep(struct lock_shared *lock, struct thread_shared *self) {
+/* Keep it on record from now on. false: another one that is ours has its place, or this process
+ * cannot join the barrier. */
+__attribute__((noinline)) static bool keep(struct lock_shared *lock, struct thread_shared *self) {
     struct mp__kept *kept = kept_of(lock);
     const struct lock_shared *held = kept->held;
     kept->misses = 0;
     if ((held && is_lock_still(held) && mp__lock_is_mine(held, self)) || !mp__barrier_join())
-        return;
-    atomic_store_explicit(&self->kept[kept - mp__kept], mp__holding_make(MP__HOLDING_LOCK, lock),
+        return false;
+    atomic_store_explicit(&self->kept[place_of(lock)], mp__holding_make(MP__HOLDING_LOCK, lock),
                           memory_order_release);
     MP__POINT("lock.keep.written");
     *kept =
         (struct mp__kept){.lock = lock, .word = &lock->guard.word, .index = (uint16_t)self->index};
+    return true;
 }
 
-/* It is ours, by a holding. A kept one is held by the quick way from here on, however it was got:
- * what is kept is what nobody but this thread erases. */
+/* It is ours. What is kept is held by the quick way, however it was got, and has no holding; one
+ * that is marked by a sleeper, perhaps by ourselves when we slept, is not to be given back by a
+ * store. */
 static void settle(struct lock_shared *lock, struct thread_shared *self) {
     struct mp__kept *kept = kept_of(lock);
-    if (kept->lock == lock) {
-        kept->mode = mp__mode_look(&lock->mode);
-        kept->held = lock;
-        mp__unhold(self, MP__HOLDING_LOCK, lock);
-    } else if (++kept->misses == MISSES) {
-        keep(lock, self);
-    }
+    if (!is_kept(lock) && (++kept->misses < MISSES || !keep(lock, self)))
+        return;
+    uint32_t word = atomic_load_explicit(&lock->guard.word, memory_order_relaxed);
+    kept->mode = word & MP__GUARD_WAITERS ? MP__MODE_CHECKED : mp__mode_look(&lock->mode);
+    kept->held = lock;
+    mp__unhold(self, MP__HOLDING_LOCK, lock);
 }
 
-/* The guard was not free at first sight; the holding is written. */
+/* Take it if it is free: 0, MP_ETIMEDOUT. It is on record in both cases. -ENOMEM: not. */
+static int try_lock(struct lock_shared *lock, struct thread_shared *self) {
+    if (!is_kept(lock))
+        return mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    return mp__guard_take(&lock->guard, self->index) ? 0 : MP_ETIMEDOUT;
+}
+
+/* The guard was not free at first sight; it is on record. */
 __attribute__((noinline)) static int wait_for_lock(struct lock_shared *lock,
                                                    struct thread_shared *self, double timeout) {
     mp__time deadline;
@@ -178,7 +196,7 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
         return mp__fail(MP_EINVAL, "mp_lock_acquire: the timeout is not a number");
     if (is_taken_again(lock, self))
         return go_deeper(lock);
-    code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    code = try_lock(lock, self);
     if (code == MP_ETIMEDOUT)
         return wait_for_lock(lock, self, timeout);
     if (code < 0)
@@ -191,7 +209,7 @@ __attribute__((noinline)) static int acquire_slowly(struct lock_shared *lock, do
 /* The way of all guards. */
 __attribute__((noinline)) static int acquire_by_holding(struct lock_shared *lock, double timeout) {
     struct thread_shared *self = mp__self_cached;
-    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || isnan(timeout) ||
+    if (!self || !mp__kind_is(lock, MP__KIND_LOCK) || isnan(timeout) || is_kept(lock) ||
         is_taken_again(lock, self) || !mp__hold_quick(self, MP__HOLDING_LOCK, lock))
         return acquire_slowly(lock, timeout);
     if (!mp__guard_take(&lock->guard, self->index))
@@ -203,7 +221,7 @@ __attribute__((noinline)) static int acquire_by_holding(struct lock_shared *lock
 
 int mp_lock_acquire(mp_lock *lock, double timeout) {
     struct mp__kept *kept = kept_of(lock);
-    if (kept->lock != lock || !lock || !is_lock_still(lock) || isnan(timeout) ||
+    if (!is_kept(lock) || !lock || !is_lock_still(lock) || isnan(timeout) ||
         !mp__guard_take(&lock->guard, kept->index))
         return acquire_by_holding(lock, timeout);
     kept->mode = mp__mode_look(&lock->mode);
@@ -220,6 +238,7 @@ static int take_over(struct lock_shared *lock, struct thread_shared *self) {
     MP__POINT("lock.take_over.held");
     uint32_t word = atomic_load_explicit(&lock->guard.word, memory_order_relaxed);
     uint32_t owner;
+    bool keeps_it = false;
     do {
         owner = word & MP__GUARD_OWNER;
         if (owner == 0) {
@@ -227,12 +246,15 @@ static int take_over(struct lock_shared *lock, struct thread_shared *self) {
             mp__unhold(self, MP__HOLDING_LOCK, lock);
             return mp__fail(MP_EINVAL, "mp_lock_release: the lock is not held by anyone");
         }
+        keeps_it = atomic_load(&mp__thread_at(owner)->kept[place_of(lock)]) ==
+                   mp__holding_make(MP__HOLDING_LOCK, lock);
     } while (!atomic_compare_exchange_weak_explicit(&lock->guard.word, &word,
                                                     (word & ~MP__GUARD_OWNER) | self->index,
                                                     memory_order_acquire, memory_order_relaxed));
     MP__POINT("lock.take_over.taken");
     mp__mode_turn(&lock->mode); /* what its owner believes about it is true no more */
-    mp__unhold_of(owner, MP__HOLDING_LOCK, lock);
+    if (!keeps_it)              /* else it has none; if it has by now, then for the next time */
+        mp__unhold_of(owner, MP__HOLDING_LOCK, lock);
     MP__POINT("lock.take_over.erased");
     return 0;
 }
@@ -261,7 +283,8 @@ static bool give_checked(struct lock_shared *lock, struct thread_shared *self) {
     forget_held(lock);
     if ((word & MP__GUARD_OWNER) != self->index)
         return false;
-    mp__mode_calm(&lock->mode, word == self->index);
+    if (is_quick || word != self->index)
+        mp__mode_calm(&lock->mode, word == self->index);
     return is_quick && mp__guard_give(&lock->guard, self->index);
 }
 
@@ -337,11 +360,12 @@ uint32_t mp__lock_leave(struct lock_shared *lock, struct thread_shared *self) {
 }
 
 int mp__lock_enter_again(struct lock_shared *lock, struct thread_shared *self, uint32_t depth) {
-    int code = mp__guard_try(&lock->guard, self, MP__HOLDING_LOCK, lock);
+    int code = try_lock(lock, self);
     if (code == MP_ETIMEDOUT)
         code = mp__guard_wait_for_lock(&lock->guard, self, MP__NEVER, &lock->mode, false);
-    if (code == 0 || code == MP_EOWNERDEAD)
-        settle(lock, self);
+    if (code < 0 && code != MP_EOWNERDEAD)
+        return code;
+    settle(lock, self);
     if (lock->is_recursive)
         set_depth(lock, depth);
     return code;

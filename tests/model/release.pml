@@ -6,7 +6,7 @@
  * passes a fence: an own compare-and-swap, or the barrier of somebody else. Checked: two are never inside at once, and nobody sleeps
  * for ever (spin calls it an invalid end state); nobody dies and there are no slices here. What a death changes is in lock.pml.
  *
- * run.sh beside this file runs it. BROKEN=1 to 5 are mistakes that it must find.
+ * run.sh beside this file runs it. BROKEN=1 to 6 are mistakes that it must find.
  */
 #ifndef N
 #define N 2
@@ -67,7 +67,11 @@ again:
        pending[me] == 0;
        atomic {                                  /* one CAS on the word; the quick one wants it to be 0 */
            if
+#if BROKEN == 6                                  /* 6: quick although somebody sleeps, or I have */
+           :: owner == 0 -> is_quick = 1; owner = me; mark = mark | slept; goto taken
+#else
            :: owner == 0 -> is_quick = !mark && !slept; owner = me; mark = mark | slept; goto taken
+#endif
            :: else -> seen = owner; old_mark = mark
            fi
        }

@@ -280,6 +280,50 @@ static bool holds_nothing(void) {
     return true;
 }
 
+/* One of the others that wants the same place among the kept ones. */
+static mp_lock *rival_of(const struct scene *scene) {
+    for (unsigned i = 0; i < 9; i++)
+        if (((uintptr_t)scene->others[i] - (uintptr_t)scene->lock) / sizeof(mp_lock) % MP__KEPT ==
+            0)
+            return scene->others[i];
+    assert_true(false);
+    return NULL;
+}
+
+/* Has it, loses it to who stops in the middle of releasing it, forgets it, wants it back. */
+static void lose_and_want(void *arg) {
+    struct scene *scene = arg;
+    use(scene->lock, MANY);
+    MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
+    scene->ready++;
+    MPT_UNTIL(scene->go == 1);
+    use(rival_of(scene), 50);
+    scene->ready++;
+    MPT_OK(mp_lock_acquire(scene->lock, 20));
+    kill(getpid(), SIGKILL);
+}
+
+static void stop_taking_over(void *arg) {
+    mpt_stop_at("lock.take_over.taken", 1);
+    release_it(arg);
+}
+
+static void test_who_wants_back_what_is_being_taken_is_on_record(void **state) {
+    (void)state;
+    struct scene *scene = open_scene();
+    pid_t owner = mpt_fork(lose_and_want, scene);
+    MPT_UNTIL(scene->ready == 1);
+    pid_t other = start_stopped(stop_taking_over, scene);
+    scene->go = 1;
+    MPT_UNTIL(scene->ready == 2 && mpt_is_asleep(owner));
+    kill(other, SIGCONT);
+    assert_int_equal(mpt_join(other), 0);
+    assert_int_equal(mpt_join(owner), -SIGKILL);
+    MPT_CODE(mp_lock_acquire(scene->lock, 5), MP_EOWNERDEAD);
+    MPT_OK(mp_lock_release(scene->lock));
+    close_scene(scene);
+}
+
 static void release_of_both(void *arg) {
     struct scene *scene = arg;
     mpt_stop_at("lock.take_over.taken", 1);
@@ -462,6 +506,7 @@ MPT_MAIN(MPT_CASE(test_a_lock_taken_again_and_again_is_quick),
          MPT_CASE(test_sleepers_outlive_one_that_dies_before_it_wakes_them),
          MPT_CASE(test_death_after_a_second_try_is_told),
          MPT_CASE(test_a_thread_may_end_while_it_holds_it), MPT_CASE(test_two_release_it_at_once),
+         MPT_CASE(test_who_wants_back_what_is_being_taken_is_on_record),
          MPT_CASE(test_a_told_waiter_sleeps_for_the_lock),
          MPT_CASE(test_a_belief_does_not_outlive_a_release_by_another),
          MPT_CASE(test_many_locks_at_once), MPT_CASE(test_all_that_a_dead_one_had_are_told),
