@@ -87,6 +87,7 @@ static void check_random_objects(const char *seed, unsigned least) {
         fprintf(stderr, "there is no python3 to compare with\n");
         exit(SKIPPED);
     }
+    setenv("PYTHONHASHSEED", seed, 1); /* the order of sets */
     FILE *stream = mpt_python_start("python3", "codec/peer_pickle.py", "%s 200", seed);
     unsigned compared = 0;
     for (struct part pickle = read_part(stream);; pickle = read_part(stream)) {
