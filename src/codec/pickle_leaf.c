@@ -160,6 +160,7 @@ int mp__pickler_bytearray(struct mp__pickler *pickler, const mp_object *object) 
         return code < 0 ? code : mp__pickler_memoize(pickler, object);
     }
     code = mp__pickler_native(pickler, NATIVE_BYTEARRAY);
+    mp__pickler_boundary(pickler); /* its arguments are an object, too */
     if (code == 0 && array->size > 0)
         code = mp__pickler_bytes(pickler, NULL, array->data, array->size);
     return code < 0 ? code
@@ -233,6 +234,7 @@ int mp__pickler_native(struct mp__pickler *pickler, enum mp__native native) {
         code = put_lines(pickler, module, strlen(module), name, strlen(name));
     } else {
         code = put_constant(pickler, module, &pickler->builtins);
+        mp__pickler_boundary(pickler);
         if (code == 0)
             code = mp__pickler_str(pickler, NULL, name, strlen(name));
         if (code == 0)
