@@ -85,7 +85,8 @@ static uint32_t join_wait(mp_event *event) {
             number = (atomic_fetch_add(&event->waits, 1) + 1) * STEP;
         MP__POINT("event.wait.numbered");
         if (atomic_compare_exchange_strong(&event->word, &word, number))
-            return number;
+            word = number;
+        MP__POINT("event.wait.marked");
     }
     return word & ~SLEEPERS;
 }

@@ -31,7 +31,8 @@ bool mp__mode_turn(struct mp__mode *mode) {
         word = turning; /* unless it has turned to and fro meanwhile */
         uint32_t checked = make_word(turning >> 2, MP__MODE_CHECKED);
         if (atomic_compare_exchange_strong(&mode->word, &word, checked))
-            return true;
+            word = checked;
+        MP__POINT("lock.mode.turned");
     }
     return true;
 }
