@@ -58,6 +58,15 @@ pid_t mpt_fork(void (*body)(void *arg), void *arg) {
     _exit(0);
 }
 
+pid_t mpt_fork_stopped(void (*body)(void *arg), void *arg) {
+    int status;
+    pid_t pid = mpt_fork(body, arg);
+    while (waitpid(pid, &status, WUNTRACED) < 0)
+        MPT_CHECK(errno == EINTR);
+    MPT_CHECK(WIFSTOPPED(status));
+    return pid;
+}
+
 int mpt_join(pid_t pid) {
     int status;
     while (waitpid(pid, &status, 0) < 0)

@@ -60,6 +60,8 @@ void mpt_expect(int got, int expected, const char *file, int line, const char *t
 /* Raw processes, for layers below proc: fork, run, _exit(0). mpt_join: exit code or -signal. */
 pid_t mpt_fork(void (*body)(void *arg), void *arg);
 int mpt_join(pid_t pid);
+/* One that stops, by mpt_stop_at; returns when it has. */
+pid_t mpt_fork_stopped(void (*body)(void *arg), void *arg);
 /* SIGKILL for one that has not ended, and join it. */
 void mpt_kill(pid_t pid);
 /* Several of them; MPT_JOIN_ALL: each must have ended with 0. */

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mp/shared.h"
@@ -92,10 +91,7 @@ static void stop_waiting(void *arg) {
 static void test_a_waiter_sees_what_was_cleared_at_once(void **state) {
     (void)state;
     struct scene *scene = open_scene();
-    pid_t pid = mpt_fork(stop_waiting, scene);
-    int status;
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
+    pid_t pid = mpt_fork_stopped(stop_waiting, scene);
     MPT_OK(mp_event_set(scene->event));
     MPT_OK(mp_event_clear(scene->event));
     kill(pid, SIGCONT);
@@ -109,18 +105,10 @@ static void stop_setting(void *arg) {
     MPT_OK(mp_event_set(scene->event));
 }
 
-static pid_t start_stopped(void (*body)(void *arg), struct scene *scene) {
-    int status;
-    pid_t pid = mpt_fork(body, scene);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
-    return pid;
-}
-
 static void test_one_set_serves_one_wait(void **state) {
     (void)state;
     struct scene *scene = open_scene();
-    pid_t setter = start_stopped(stop_setting, scene);
+    pid_t setter = mpt_fork_stopped(stop_setting, scene);
     MPT_OK(mp_event_wait(scene->event, 20));
     MPT_OK(mp_event_clear(scene->event));
     MPT_CODE(mp_event_wait(scene->event, 0.001), MP_ETIMEDOUT);
@@ -136,7 +124,7 @@ static void test_a_pulse_is_seen_although_a_setter_dies(void **state) {
     struct scene *scene = open_scene();
     pid_t waiter = mpt_fork(wait_for_it, scene);
     MPT_UNTIL(scene->ready == 1 && mpt_is_asleep(waiter));
-    pid_t setter = start_stopped(stop_setting, scene);
+    pid_t setter = mpt_fork_stopped(stop_setting, scene);
     MPT_OK(mp_event_set(scene->event));
     MPT_OK(mp_event_clear(scene->event));
     mpt_kill(setter);

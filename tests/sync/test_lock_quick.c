@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mp/shared.h"
@@ -112,12 +111,14 @@ static void stop_in_release(void *arg) {
     MPT_OK(mp_lock_release(scene->lock));
 }
 
-static pid_t start_stopped(void (*body)(void *arg), struct scene *scene) {
-    int status;
-    pid_t pid = mpt_fork(body, scene);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_true(WIFSTOPPED(status));
-    return pid;
+/* Of the owner, whose release is stopped behind its judgement. */
+static pid_t start_with_sleepers(struct scene *scene, pid_t sleepers[3]) {
+    scene->point = "lock.release.judged";
+    pid_t owner = mpt_fork_stopped(stop_in_release, scene);
+    mpt_fork_all(sleepers, 3, take_and_give, scene);
+    for (unsigned i = 0; i < 3; i++)
+        MPT_UNTIL(scene->ready == 4 && mpt_is_asleep(sleepers[i]));
+    return owner;
 }
 
 /* Its store wipes out the mark of those who sleep: it sees that the mode has changed. */
@@ -126,12 +127,7 @@ static void test_a_mark_that_is_wiped_out_is_made_good(void **state) {
     if (!has_quick_way())
         skip();
     struct scene *scene = open_scene();
-    scene->point = "lock.release.judged";
-    pid_t sleepers[3], owner = start_stopped(stop_in_release, scene);
-    mpt_fork_all(sleepers, 3, take_and_give, scene);
-    MPT_UNTIL(scene->ready == 4);
-    for (unsigned i = 0; i < 3; i++)
-        MPT_UNTIL(mpt_is_asleep(sleepers[i]));
+    pid_t sleepers[3], owner = start_with_sleepers(scene, sleepers);
     kill(owner, SIGCONT);
     assert_int_equal(mpt_join(owner), 0);
     MPT_JOIN_ALL(sleepers, 3);
@@ -175,11 +171,7 @@ static void test_sleepers_outlive_one_that_dies_before_it_wakes_them(void **stat
     if (!has_quick_way())
         skip();
     struct scene *scene = open_scene();
-    scene->point = "lock.release.judged";
-    pid_t sleepers[3], owner = start_stopped(stop_in_release, scene);
-    mpt_fork_all(sleepers, 3, take_and_give, scene);
-    for (unsigned i = 0; i < 3; i++)
-        MPT_UNTIL(mpt_is_asleep(sleepers[i]));
+    pid_t sleepers[3], owner = start_with_sleepers(scene, sleepers);
     atomic_store(&scene->lock->guard.word, 0); /* as the owner would, on its next instruction */
     mpt_kill(owner);
     MPT_JOIN_ALL(sleepers, 3);
@@ -313,7 +305,7 @@ static void test_who_wants_back_what_is_being_taken_is_on_record(void **state) {
     struct scene *scene = open_scene();
     pid_t owner = mpt_fork(lose_and_want, scene);
     MPT_UNTIL(scene->ready == 1);
-    pid_t other = start_stopped(stop_taking_over, scene);
+    pid_t other = mpt_fork_stopped(stop_taking_over, scene);
     scene->go = 1;
     MPT_UNTIL(scene->ready == 2 && mpt_is_asleep(owner));
     kill(other, SIGCONT);
@@ -338,7 +330,7 @@ static void test_two_release_it_at_once(void **state) {
     struct scene *scene = open_scene();
     for (int turn = 0; turn < 5; turn++) {
         MPT_OK(mp_lock_acquire(scene->lock, MP_FOREVER));
-        pid_t other = start_stopped(release_of_both, scene);
+        pid_t other = mpt_fork_stopped(release_of_both, scene);
         MPT_OK(mp_lock_release(scene->lock));
         kill(other, SIGCONT);
         assert_int_equal(mpt_join(other), 0);
